@@ -1,0 +1,280 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { firstJobIdAt } from './ids.ts';
+import { type JobRecord, JobSchema } from './jobs.ts';
+import { type JobPayload, JobPayloadSchema, type Keyspace } from './queues.ts';
+import { defineScript } from './redis.ts';
+import { createTick } from './tick.ts';
+
+/** A finished record on its way to Redis. */
+export interface FinishedJob {
+  id: string;
+  queue: string;
+  record: JobRecord;
+  ttlMs: number;
+  rows: number;
+  /** The estimate of the payload, which the backlog was charged with. */
+  tokens: number;
+  /** Virtual start time of the job, to move the queue's virtual time on; null: leave it. */
+  startTime: number | null;
+}
+
+/** A job that BullMQ holds. */
+export interface LiveJob {
+  payload: JobPayload;
+  queue: string;
+  startedMs: number | null;
+  attempts: number;
+  /** Jobs of the queue that are ahead, or null when it does not wait. */
+  ahead: number | null;
+}
+
+export interface Backlog {
+  jobs: { queued: number; delayed: number; running: number };
+  rows: number;
+  tokens: number;
+}
+
+const RecordSchema = z.object({
+  tenant: z.string(),
+  job: JobSchema,
+  retry: JobPayloadSchema.pick({
+    rows: true,
+    parameters: true,
+    ttl_s: true,
+    timeout_s: true,
+  }).nullable(),
+});
+
+/** Largest script call: more records or characters than this go in another one. */
+const MAX_RECORDS_A_CALL = 128;
+const MAX_CHARACTERS_A_CALL = 1_000_000;
+
+/** Reads and writes jobs. Finished records and their notices go out together, once a turn. */
+export class JobStore {
+  readonly #redis: Redis;
+  readonly #keys: Keyspace;
+  readonly #finish: (args: (string | number)[]) => Promise<unknown>;
+  readonly #enqueueFinish: (write: FinishWrite) => void;
+  readonly #enqueueRead: (read: RecordRead) => void;
+  readonly #enqueueIndex: (entry: IndexEntry) => void;
+
+  constructor(redis: Redis, keys: Keyspace) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#finish = defineScript(redis, 'finish-jobs');
+    this.#enqueueFinish = createTick((writes) => this.#flushFinish(writes));
+    this.#enqueueRead = createTick((reads) => this.#flushReads(reads));
+    this.#enqueueIndex = createTick((entries) => this.#flushIndex(entries));
+  }
+
+  /**
+   * Writes a terminal state, unless the job already has one, and tells those who wait.
+   * @returns false when the job was already finished
+   */
+  finish(job: FinishedJob): Promise<boolean> {
+    const json = JSON.stringify(job.record);
+    return new Promise((resolve, reject) => {
+      this.#enqueueFinish({ job, json, resolve, reject });
+    });
+  }
+
+  /** The finished record as it stands, or null. Records read in one turn share one command. */
+  read(id: string): Promise<JobRecord | null> {
+    return new Promise((resolve, reject) => this.#enqueueRead({ id, resolve, reject }));
+  }
+
+  /**
+   * A job in whatever state it is in. The live hash is asked before the record in the same round
+   * trip: the record is written before BullMQ forgets the job, so one of them is always seen.
+   */
+  async find(
+    id: string,
+    queues: string[],
+  ): Promise<{ record: JobRecord } | { live: LiveJob } | null> {
+    const pipeline = this.#redis.pipeline();
+    for (const queue of queues) {
+      pipeline.hmget(this.#keys.bull(queue, id), 'data', 'processedOn', 'ats');
+      pipeline.zrank(this.#keys.bull(queue, 'prioritized'), id);
+    }
+    pipeline.get(this.#keys.job(id));
+    const replies = unwrapPipeline(await pipeline.exec());
+    const json = replies.at(-1);
+    if (typeof json === 'string') return { record: parseRecord(json) };
+    for (const [i, queue] of queues.entries()) {
+      const live = parseLive(queue, replies[2 * i], replies[2 * i + 1]);
+      if (live) return { live };
+    }
+    return null;
+  }
+
+  /** What waits and runs in a queue: counts of jobs, rows and estimated tokens. */
+  async backlog(queue: string): Promise<Backlog> {
+    const bull = (suffix: string) => this.#keys.bull(queue, suffix);
+    const replies = unwrapPipeline(
+      await this.#redis
+        .pipeline()
+        .zcard(bull('prioritized'))
+        .llen(bull('wait'))
+        .zcard(bull('delayed'))
+        .llen(bull('active'))
+        .hmget(this.#keys.order(queue), 'rows', 'tokens')
+        .exec(),
+    );
+    const [prioritized, wait, delayed, active] = replies.map(Number);
+    const jobs = {
+      queued: (prioritized ?? 0) + (wait ?? 0),
+      delayed: delayed ?? 0,
+      running: active ?? 0,
+    };
+    if (jobs.queued + jobs.delayed + jobs.running === 0) return { jobs, rows: 0, tokens: 0 };
+    const [rows, tokens] = z.array(z.string().nullable()).parse(replies[4]).map(Number);
+    return { jobs, rows: rows ?? 0, tokens: tokens ?? 0 };
+  }
+
+  /** Puts a job id into its tenant's list. */
+  addToIndex(tenant: string, id: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#enqueueIndex({ tenant, id, resolve, reject });
+    });
+  }
+
+  /** Ids of a tenant, newest first, older than `after` if given. */
+  listIds(tenant: string, after: string | null, count: number): Promise<string[]> {
+    const from = after === null ? '+' : `(${after}`;
+    return this.#redis.zrevrangebylex(this.#keys.index(tenant), from, '-', 'LIMIT', 0, count);
+  }
+
+  /** Drops ids of jobs older than `beforeMs` from a tenant's list. */
+  trimIndex(tenant: string, beforeMs: number): Promise<number> {
+    return this.#redis.zremrangebylex(
+      this.#keys.index(tenant),
+      '-',
+      `(${firstJobIdAt(Math.max(0, beforeMs))}`,
+    );
+  }
+
+  /** Removes a finished record at once. */
+  async remove(tenant: string, id: string): Promise<void> {
+    await this.#redis.del(this.#keys.job(id));
+    await this.#redis.zrem(this.#keys.index(tenant), id);
+  }
+
+  #flushFinish(writes: FinishWrite[]): void {
+    for (const group of Map.groupBy(writes, (write) => write.job.queue).values()) {
+      for (const part of inParts(group)) this.#writePart(part);
+    }
+  }
+
+  async #writePart(writes: FinishWrite[]): Promise<void> {
+    const [first] = writes;
+    if (!first) return;
+    const starts = writes.map(({ job }) => job.startTime).filter((start) => start !== null);
+    const args: (string | number)[] = [
+      writes.length + 1,
+      this.#keys.order(first.job.queue),
+      ...writes.map(({ job }) => this.#keys.job(job.id)),
+      this.#keys.finishedChannel,
+      starts.length === 0 ? '' : Math.max(...starts),
+    ];
+    for (const { job, json } of writes) {
+      args.push(job.id, json, Math.max(1, Math.ceil(job.ttlMs)), job.rows, job.tokens);
+    }
+    try {
+      const written = z.array(z.number()).parse(await this.#finish(args));
+      for (const [i, write] of writes.entries()) write.resolve(written[i] === 1);
+    } catch (error) {
+      for (const write of writes) write.reject(error);
+    }
+  }
+
+  async #flushReads(reads: RecordRead[]): Promise<void> {
+    try {
+      const values = await this.#redis.mget(reads.map(({ id }) => this.#keys.job(id)));
+      for (const [i, read] of reads.entries()) {
+        const json = values[i];
+        read.resolve(typeof json === 'string' ? parseRecord(json) : null);
+      }
+    } catch (error) {
+      for (const read of reads) read.reject(error);
+    }
+  }
+
+  async #flushIndex(entries: IndexEntry[]): Promise<void> {
+    for (const [tenant, group] of Map.groupBy(entries, (entry) => entry.tenant)) {
+      try {
+        await this.#redis.zadd(
+          this.#keys.index(tenant),
+          ...group.flatMap(({ id }) => [0, id] as const),
+        );
+        for (const entry of group) entry.resolve();
+      } catch (error) {
+        for (const entry of group) entry.reject(error);
+      }
+    }
+  }
+}
+
+interface Settles<T> {
+  resolve: (value: T) => void;
+  reject: (error: unknown) => void;
+}
+interface FinishWrite extends Settles<boolean> {
+  job: FinishedJob;
+  json: string;
+}
+interface RecordRead extends Settles<JobRecord | null> {
+  id: string;
+}
+interface IndexEntry extends Settles<void> {
+  tenant: string;
+  id: string;
+}
+
+function inParts(writes: FinishWrite[]): FinishWrite[][] {
+  const parts: FinishWrite[][] = [];
+  let part: FinishWrite[] = [];
+  let characters = 0;
+  for (const write of writes) {
+    const full = part.length >= MAX_RECORDS_A_CALL;
+    if (part.length > 0 && (full || characters + write.json.length > MAX_CHARACTERS_A_CALL)) {
+      parts.push(part);
+      part = [];
+      characters = 0;
+    }
+    part.push(write);
+    characters += write.json.length;
+  }
+  if (part.length > 0) parts.push(part);
+  return parts;
+}
+
+// Our own processes wrote the record; its shape is checked where it is written (by the types) and
+// in tests, not again on every read.
+function parseRecord(json: string): JobRecord {
+  return JSON.parse(json);
+}
+
+/** The full check of a stored record, for tests and repairs. */
+export function checkRecord(json: string): JobRecord {
+  return RecordSchema.parse(JSON.parse(json));
+}
+
+function parseLive(queue: string, hash: unknown, rank: unknown): LiveJob | null {
+  if (!Array.isArray(hash) || typeof hash[0] !== 'string') return null;
+  return {
+    payload: JobPayloadSchema.parse(JSON.parse(hash[0])),
+    queue,
+    startedMs: hash[1] ? Number(hash[1]) : null,
+    attempts: Number(hash[2] ?? 0),
+    ahead: typeof rank === 'number' ? rank : null,
+  };
+}
+
+/** The replies of a pipeline. @throws the first error among them */
+export function unwrapPipeline(replies: [Error | null, unknown][] | null): unknown[] {
+  return (replies ?? []).map(([error, value]) => {
+    if (error) throw error;
+    return value;
+  });
+}

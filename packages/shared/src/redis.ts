@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { Redis, type RedisOptions } from 'ioredis';
+import { AppError } from './errors.ts';
+import { createThrottle, type Logger } from './logger.ts';
+
+/**
+ * `request`: fails at once while Redis is away, so that an HTTP caller gets its 503 in time.
+ * `worker`: keeps commands until Redis is back, so that no finished result is lost.
+ */
+export type RedisRole = 'request' | 'worker';
+
+const REQUEST_TIMEOUT_MS = 900;
+const MAX_RETRY_DELAY_MS = 500;
+
+const ROLE_OPTIONS = {
+  request: {
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: REQUEST_TIMEOUT_MS,
+  },
+  worker: { maxRetriesPerRequest: null },
+} satisfies Record<RedisRole, Partial<RedisOptions>>;
+
+interface ConnectionOptions {
+  url: string;
+  role: RedisRole;
+  name: string;
+  log: Logger;
+}
+
+/** Opens a connection that reconnects within half a second, after a failover too. */
+export function connectRedis({ url, role, name, log }: ConnectionOptions): Redis {
+  const options = {
+    ...ROLE_OPTIONS[role],
+    connectionName: `headrace-${name}`,
+    connectTimeout: 2_000,
+    retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 5), MAX_RETRY_DELAY_MS),
+    // A master that became a replica refuses writes: connect anew, and send the command again
+    // where the role keeps commands.
+    reconnectOnError: (error: Error) =>
+      error.message.includes('READONLY') ? reconnect(role) : false,
+  };
+  const redis = url.startsWith('unix://')
+    ? new Redis({ ...options, path: url.slice('unix://'.length) })
+    : new Redis(url, options);
+  const throttle = createThrottle(1_000);
+  redis.on('error', (error) => {
+    throttle('error', (swallowed) =>
+      log.warn({ event: 'redis.error', connection: name, err: error, swallowed }, 'redis error'),
+    );
+  });
+  return redis;
+}
+
+function reconnect(role: RedisRole): 1 | 2 {
+  return role === 'worker' ? 2 : 1;
+}
+
+/** Loads `scripts/<name>.lua` as the command `name` of a connection; sent by its SHA-1. */
+export function defineScript(
+  redis: Redis,
+  name: string,
+): (args: (string | number)[]) => Promise<unknown> {
+  const lua = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
+  redis.defineCommand(name, { lua });
+  const command: unknown = Reflect.get(redis, name);
+  if (typeof command !== 'function') throw new Error(`script ${name} could not be defined`);
+  return (args) => command.apply(redis, args);
+}
+
+/** Share of `maxmemory` that Redis uses, 0 to 1; 0 when Redis has no limit. */
+export async function memoryRatio(redis: Redis): Promise<number> {
+  const info = await redis.info('memory');
+  const used = Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0);
+  const max = Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0);
+  return max === 0 ? 0 : used / max;
+}
+
+const AWAY =
+  /Connection is closed|isn't writeable|Command timed out|READONLY|LOADING|MASTERDOWN|max retries per request|ECONN|EPIPE|ENOENT/;
+
+/** What a failure of Redis means to a caller; null when the error is not one of Redis. */
+export function redisFailure(error: unknown): AppError | null {
+  if (!(error instanceof Error)) return null;
+  const text = `${error.name} ${error.message}`;
+  if (/\bOOM\b/.test(text))
+    return new AppError('storage_nearly_full', { retryAfterS: 5, cause: error });
+  if (AWAY.test(text)) return new AppError('redis_unavailable', { retryAfterS: 1, cause: error });
+  return null;
+}

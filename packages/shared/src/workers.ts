@@ -1,0 +1,59 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import type { Keyspace } from './queues.ts';
+
+const REPORT_TTL_MS = 15_000;
+
+const WorkerReportSchema = z.object({
+  id: z.string(),
+  at_ms: z.number(),
+  models: z.array(
+    z.object({
+      model: z.string(),
+      variant: z.string(),
+      ready: z.boolean(),
+      tokens_per_s: z.number().nullable(),
+      rows_per_s: z.number().nullable(),
+    }),
+  ),
+});
+
+/** What a worker says of itself every few seconds. Speeds are what it did while it was busy. */
+export type WorkerReport = z.infer<typeof WorkerReportSchema>;
+
+export async function reportWorker(
+  redis: Redis,
+  keys: Keyspace,
+  report: WorkerReport,
+): Promise<void> {
+  await redis.hset(keys.workers, report.id, JSON.stringify(report));
+}
+
+export async function forgetWorker(redis: Redis, keys: Keyspace, id: string): Promise<void> {
+  await redis.hdel(keys.workers, id);
+}
+
+/** Workers that have reported lately. Reports of workers that are gone are dropped on the way. */
+export async function liveWorkers(
+  redis: Redis,
+  keys: Keyspace,
+  nowMs: number,
+): Promise<WorkerReport[]> {
+  const live: WorkerReport[] = [];
+  const gone: string[] = [];
+  for (const [id, json] of Object.entries(await redis.hgetall(keys.workers))) {
+    const report = WorkerReportSchema.safeParse(parseJson(json));
+    if (report.success && nowMs - report.data.at_ms < REPORT_TTL_MS) live.push(report.data);
+    else gone.push(id);
+  }
+  if (gone.length > 0) await redis.hdel(keys.workers, ...gone);
+  return live;
+}
+
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return null;
+  }
+}

@@ -90,11 +90,12 @@ export interface JobRecord {
   retry: Pick<JobPayload, 'rows' | 'parameters' | 'ttl_s' | 'timeout_s'> | null;
 }
 
-export function seconds(ms: number): number {
+function seconds(ms: number): number {
   return Math.floor(ms) / 1000;
 }
 
 interface LiveState {
+  task: string;
   attempts: number;
   startedMs: number | null;
   position: number | null;
@@ -102,7 +103,7 @@ interface LiveState {
 }
 
 /** A job that waits or runs, as callers see it. */
-export function liveJob(id: string, payload: JobPayload, live: LiveState, task: string): Job {
+export function liveJob(id: string, payload: JobPayload, live: LiveState): Job {
   const running = live.startedMs !== null;
   return {
     id,
@@ -110,7 +111,7 @@ export function liveJob(id: string, payload: JobPayload, live: LiveState, task: 
     status: running ? 'running' : 'queued',
     model: payload.model,
     variant: null,
-    task,
+    task: live.task,
     output: null,
     error: null,
     usage: null,
@@ -145,12 +146,7 @@ interface Finish {
 /** The record of a job that has reached a terminal state. */
 export function finishedRecord(id: string, payload: JobPayload, finish: Finish): JobRecord {
   const job: Job = {
-    ...liveJob(
-      id,
-      payload,
-      { attempts: finish.attempts, startedMs: finish.startedMs, position: null, etaS: null },
-      finish.task,
-    ),
+    ...liveJob(id, payload, { ...finish, position: null, etaS: null }),
     status: finish.status,
     variant: finish.variant ?? null,
     output: finish.output ?? null,

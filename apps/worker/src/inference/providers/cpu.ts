@@ -1,0 +1,10 @@
+import { commonOptions, type Provider } from './provider.ts';
+
+export const cpu: Provider = {
+  name: 'cpu',
+  sessionOptions: (settings) => ({
+    ...commonOptions(settings),
+    executionProviders: ['cpu'],
+    enableCpuMemArena: true,
+  }),
+};

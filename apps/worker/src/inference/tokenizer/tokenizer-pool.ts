@@ -1,0 +1,218 @@
+import { AppError } from '@headrace/shared/errors.ts';
+import type { Logger } from '@headrace/shared/logger.ts';
+import type { RowInput } from '@headrace/shared/queues.ts';
+import type { Overflow } from '@headrace/shared/tasks/task.ts';
+import { createTick } from '@headrace/shared/tick.ts';
+import type { TokenizedRow } from '../encoding.ts';
+import { type PendingRow, type ThreadDeath, ThreadHandle } from './thread-handle.ts';
+import type { TokenizerSpec } from './thread-protocol.ts';
+import { readableCharacters } from './truncate.ts';
+
+export interface TokenizerPoolOptions {
+  threads: number;
+  log?: Logger;
+  /** A thread that needs more is ended and replaced; a row that did it twice fails. */
+  maxHeapMb?: number;
+  /** What a thread runs; tests give one that can be made to crash. */
+  entry?: URL;
+}
+
+const ENTRY = new URL('./tokenizer-thread.ts', import.meta.url);
+const DEFAULT_HEAP_MB = 1024;
+/** Bounds of one message, so that a row never waits long behind its neighbours. */
+const MESSAGE_ROWS = 64;
+const MESSAGE_CHARACTERS = 32_768;
+/** Replacements in a row that did not come up before a thread is given up. */
+const START_ATTEMPTS = 3;
+
+/**
+ * Tokenizer threads that share one queue. The rows of one event-loop turn go out together, in as
+ * few messages as their bounds allow, to the thread that has least to do. Rows wait in the pool and
+ * not in a thread, so a long document holds up nothing while another thread is free.
+ */
+export class TokenizerPool {
+  readonly #options: TokenizerPoolOptions;
+  readonly #models = new Map<string, TokenizerSpec>();
+  readonly #threads = new Set<ThreadHandle>();
+  readonly #enqueue = createTick<PendingRow>((rows) => {
+    for (const row of rows) this.#queue.push(row);
+    this.#dispatch();
+  });
+  #queue: PendingRow[] = [];
+  #starting: Promise<void> | null = null;
+  #stopping: Promise<void> | null = null;
+
+  constructor(options: TokenizerPoolOptions) {
+    if (!(options.threads >= 1)) throw new RangeError('a tokenizer pool needs a thread');
+    this.#options = options;
+  }
+
+  /** Threads that take rows, or will in a moment. 0 after `stop`, or when none can be started. */
+  get threads(): number {
+    return this.#threads.size;
+  }
+
+  /**
+   * Starts the threads. Idempotent.
+   * @throws Error when a thread cannot be started
+   */
+  start(): Promise<void> {
+    this.#starting ??= this.#start();
+    return this.#starting;
+  }
+
+  /**
+   * Loads a model's tokenizer in every thread; once this resolves, its rows can be tokenized.
+   * @param model `name@version`
+   * @throws Error that names the model and says what is wrong with its `tokenizer.json`
+   */
+  async loadModel(model: string, spec: TokenizerSpec): Promise<void> {
+    await this.start();
+    const refusal = this.#refusal();
+    if (refusal !== null) throw refusal;
+    // A thread that is being replaced meanwhile must come up with this model too.
+    this.#models.set(model, spec);
+    try {
+      await Promise.all([...this.#threads].map((thread) => thread.loadModel(model, spec)));
+    } catch (error) {
+      this.#models.delete(model);
+      throw error;
+    }
+  }
+
+  /**
+   * The ids of one row, see `Tokenizer.encode`. Rejects with an AppError: `text_too_long` or
+   * `tokenizer_failed`, which are the row's own fault; `model_not_found` for a model that was not
+   * loaded; `not_ready` after `stop`; `internal` while no thread can be started.
+   */
+  tokenize(model: string, row: RowInput, overflow: Overflow): Promise<TokenizedRow> {
+    const spec = this.#models.get(model);
+    if (spec === undefined) return Promise.reject(new AppError('model_not_found'));
+    const refusal = this.#refusal();
+    if (refusal !== null) return Promise.reject(refusal);
+    // One unit more than will be read: enough for the thread to see that the text is longer.
+    const paired = row.text_pair !== null;
+    const text = row.text.slice(0, readableCharacters(spec.maxTokens, overflow, paired) + 1);
+    const pair = row.text_pair?.slice(0, readableCharacters(spec.maxTokens, overflow, false) + 1);
+    const { promise, resolve, reject } = Promise.withResolvers<TokenizedRow>();
+    this.#enqueue({
+      row: { model, text, text_pair: pair ?? null, overflow },
+      characters: text.length + (pair?.length ?? 0),
+      suspect: false,
+      resolve,
+      reject,
+    });
+    return promise;
+  }
+
+  /** Ends the threads; rows that have no answer yet are rejected as `not_ready`. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #start(): Promise<void> {
+    if (this.#stopping !== null) throw stopped();
+    const threads = Array.from({ length: this.#options.threads }, () => this.#createThread());
+    try {
+      await Promise.all(threads.map((thread) => thread.start(this.#models)));
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  async #stop(): Promise<void> {
+    // Rows of this very turn are still in the tick, those in a thread come back by its end.
+    this.#rejectQueue(stopped());
+    await Promise.all([...this.#threads].map((thread) => thread.terminate()));
+  }
+
+  #createThread(): ThreadHandle {
+    const thread = new ThreadHandle({
+      entry: this.#options.entry ?? ENTRY,
+      maxHeapMb: this.#options.maxHeapMb ?? DEFAULT_HEAP_MB,
+      onIdle: () => this.#dispatch(),
+      onDied: (dead, death) => this.#bury(dead, death),
+    });
+    this.#threads.add(thread);
+    return thread;
+  }
+
+  #dispatch(): void {
+    const refusal = this.#refusal();
+    if (refusal !== null) this.#rejectQueue(refusal);
+    while (this.#queue.length > 0) {
+      const open = [...this.#threads].filter((thread) => thread.open);
+      const [first, ...others] = open;
+      if (first === undefined) return;
+      const idlest = others.reduce((best, one) => (one.load < best.load ? one : best), first);
+      const sharers = open.filter((thread) => thread.idle).length || open.length;
+      idlest.send(this.#takeMessage(Math.ceil(this.#queue.length / sharers)));
+    }
+  }
+
+  /** The first rows of the queue, at least one, at most `share` and what a message may hold. */
+  #takeMessage(share: number): PendingRow[] {
+    const candidates = this.#queue.slice(0, Math.min(share, MESSAGE_ROWS));
+    let characters = 0;
+    const beyond = candidates.findIndex((pending, i) => {
+      characters += pending.characters;
+      const alone = pending.suspect || candidates[0]?.suspect === true;
+      return i > 0 && (alone || characters > MESSAGE_CHARACTERS);
+    });
+    return this.#queue.splice(0, beyond === -1 ? candidates.length : beyond);
+  }
+
+  /** Takes care of what a dead thread left: rows that it was working on get one more try, alone. */
+  #bury(thread: ThreadHandle, { wasReady, reason, running, waiting }: ThreadDeath): void {
+    this.#threads.delete(thread);
+    const failed = running.filter((pending) => pending.suspect);
+    const again = running.filter((pending) => !pending.suspect);
+    for (const pending of again) pending.suspect = true;
+    this.#queue = [...again, ...waiting, ...this.#queue];
+    if (this.#stopping !== null) {
+      for (const pending of failed) pending.reject(stopped());
+      this.#rejectQueue(stopped());
+      return;
+    }
+    for (const pending of failed) {
+      pending.reject(new AppError('tokenizer_failed', { cause: new Error(`thread: ${reason}`) }));
+    }
+    this.#options.log?.error(
+      { event: 'tokenizer.thread_died', reason, rows: running.length },
+      'a tokenizer thread ended',
+    );
+    if (wasReady) void this.#replace();
+  }
+
+  async #replace(): Promise<void> {
+    for (let attempt = 0; attempt < START_ATTEMPTS && this.#stopping === null; attempt++) {
+      const thread = this.#createThread();
+      try {
+        await thread.start(this.#models);
+        return this.#dispatch();
+      } catch {
+        // `#bury` has said why if it died; if it could not load a model, it must not be used.
+        await thread.terminate();
+      }
+    }
+    this.#options.log?.error({ event: 'tokenizer.thread_lost' }, 'no tokenizer thread comes up');
+    this.#dispatch();
+  }
+
+  /** Why no row can be taken, or null. */
+  #refusal(): AppError | null {
+    if (this.#stopping !== null) return stopped();
+    if (this.#threads.size > 0) return null;
+    return new AppError('internal', { cause: new Error('no tokenizer thread can be started') });
+  }
+
+  #rejectQueue(error: AppError): void {
+    for (const pending of this.#queue.splice(0)) pending.reject(error);
+  }
+}
+
+function stopped(): AppError {
+  return new AppError('not_ready', { message: 'The tokenizer is stopped.' });
+}

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ConfigError, flag, integer, parseEnv } from '@headrace/shared/env.ts';
+import { AppError, ERROR_CODES, errorBody } from '@headrace/shared/errors.ts';
+import { bullPriority, startTimeOf } from '@headrace/shared/fair-order.ts';
+import { firstJobIdAt, isJobId, newJobId } from '@headrace/shared/ids.ts';
+import { Lifecycle } from '@headrace/shared/lifecycle.ts';
+import { createTextDigest, createThrottle } from '@headrace/shared/logger.ts';
+import { redisFailure } from '@headrace/shared/redis.ts';
+import { createTick } from '@headrace/shared/tick.ts';
+import { z } from 'zod';
+
+describe('job ids', () => {
+  test('sort by time and are never alike', () => {
+    const ids = Array.from({ length: 2_000 }, (_, i) => newJobId(1_700_000_000_000 + i));
+    assert.deepEqual([...ids].sort(), ids);
+    assert.equal(new Set(ids.map((id) => id.slice(14))).size, ids.length);
+    assert.ok(ids.every(isJobId));
+  });
+
+  test('lie behind the first id of their millisecond', () => {
+    assert.ok(firstJobIdAt(1_000) <= newJobId(1_000));
+    assert.ok(newJobId(999) < firstJobIdAt(1_000));
+  });
+
+  test('are told from hostile names', () => {
+    for (const name of ['meta', 'completed', 'job_', `job_${'u'.repeat(26)}`, 'job_../../x', '']) {
+      assert.equal(isJobId(name), false, name);
+    }
+  });
+});
+
+describe('environment', () => {
+  const schema = z.object({
+    PORT: integer(1, 10).default(8),
+    ON: flag.default(false),
+    URL: z.url(),
+  });
+
+  test('takes an empty variable for an absent one', () => {
+    const parsed = parseEnv(schema, { PORT: '', URL: 'http://a' });
+    assert.deepEqual(parsed, { PORT: 8, ON: false, URL: 'http://a' });
+  });
+
+  test('reports every problem at once and no value', () => {
+    const env = { PORT: '11', ON: 'maybe', URL: 's3cret' };
+    assert.throws(
+      () => parseEnv(schema, env),
+      (error) => {
+        assert.ok(error instanceof ConfigError);
+        for (const name of Object.keys(env)) assert.match(error.message, new RegExp(`\\b${name}:`));
+        assert.doesNotMatch(error.message, /s3cret/);
+        return true;
+      },
+    );
+  });
+});
+
+describe('error catalogue', () => {
+  test('gives every code a body with a text of its own', () => {
+    const messages = ERROR_CODES.map((code) => errorBody(code).message);
+    assert.equal(new Set(messages).size, ERROR_CODES.length);
+  });
+
+  test('keeps the cause and says what is retryable', () => {
+    const cause = new Error('inner');
+    const error = new AppError('redis_unavailable', { cause, retryAfterS: 1 });
+    assert.equal(error.cause, cause);
+    assert.equal(error.status, 503);
+    assert.equal(error.retryable, true);
+  });
+
+  test('tells failures of Redis from our own', () => {
+    assert.equal(redisFailure(new Error('Command timed out'))?.code, 'redis_unavailable');
+    assert.equal(redisFailure(new Error('READONLY You cannot write'))?.code, 'redis_unavailable');
+    assert.equal(redisFailure(new Error('OOM command not allowed'))?.code, 'storage_nearly_full');
+    assert.equal(redisFailure(new TypeError('x is not a function')), null);
+  });
+});
+
+describe('order of work', () => {
+  test('turns start times into priorities that BullMQ takes, in whole units of 64 rows', () => {
+    assert.equal(bullPriority(0), 1);
+    assert.equal(bullPriority(63.9), 1);
+    assert.equal(bullPriority(64), 2);
+    assert.equal(bullPriority(1e12), 2_097_151);
+    assert.equal(startTimeOf(bullPriority(640)), 640);
+  });
+});
+
+describe('lifecycle', () => {
+  test('gives back in reverse order, all of it, whatever fails', async () => {
+    const undone: string[] = [];
+    const failed: string[] = [];
+    const lifecycle = new Lifecycle((name) => failed.push(name));
+    lifecycle.push('first', () => undone.push('first'));
+    lifecycle.push('second', () => Promise.reject(new Error('no')));
+    lifecycle.push('third', () => undone.push('third'));
+    assert.equal(await lifecycle.stop(10_000), true);
+    assert.deepEqual(undone, ['third', 'first']);
+    assert.deepEqual(failed, ['second']);
+  });
+
+  test('stops once, however often it is told to', async () => {
+    let count = 0;
+    const lifecycle = new Lifecycle(() => undefined);
+    lifecycle.push('only', () => {
+      count += 1;
+    });
+    await Promise.all([lifecycle.stop(10_000), lifecycle.stop(10_000)]);
+    assert.equal(count, 1);
+  });
+
+  test('says so when the deadline passes first', async () => {
+    const lifecycle = new Lifecycle(() => undefined);
+    lifecycle.push('never', () => new Promise(() => undefined));
+    assert.equal(await lifecycle.stop(1), false);
+  });
+});
+
+describe('logger', () => {
+  test('stands for a text with a digest of its key', () => {
+    const digest = createTextDigest('a key of sixteen');
+    assert.equal(digest('text'), digest('text'));
+    assert.notEqual(digest('text'), digest('other'));
+    assert.notEqual(digest('text'), createTextDigest('another key, longer')('text'));
+  });
+
+  test('logs a flood once and says how much it swallowed', () => {
+    let now = 0;
+    const logged: number[] = [];
+    const throttle = createThrottle(1_000, () => now);
+    for (let i = 0; i < 5; i++) throttle('flood', (swallowed) => logged.push(swallowed));
+    now = 1_000;
+    throttle('flood', (swallowed) => logged.push(swallowed));
+    assert.deepEqual(logged, [0, 4]);
+  });
+});
+
+test('a tick gathers the calls of one turn', async () => {
+  const flushed: number[][] = [];
+  const add = createTick<number>((items) => flushed.push(items));
+  add(1);
+  add(2);
+  await new Promise((resolve) => setImmediate(resolve));
+  add(3);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(flushed, [[1, 2], [3]]);
+});

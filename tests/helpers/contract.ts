@@ -9,13 +9,15 @@ export interface Contract {
   /** Operation and status of every answer so far, such as `get /v1/jobs 200`. */
   readonly seen: Set<string>;
   /** @throws AssertionError when the document does not allow the answer */
-  check(answer: {
-    method: string;
-    path: string;
-    status: number;
-    type: string;
-    body: unknown;
-  }): void;
+  check(answer: Answered): void;
+}
+
+interface Answered {
+  method: string;
+  path: string;
+  status: number;
+  type: string;
+  body: unknown;
 }
 
 const DOCUMENT = 'openapi';
@@ -37,7 +39,7 @@ export function createContract(document: unknown): Contract {
   }
 
   /** Where the schema of an answer stands; an unknown path or method can only be an error. */
-  function pointerFor(method: string, path: string, status: number, type: string): string[] {
+  function pointerFor({ method, path, status, type }: Omit<Answered, 'body'>): string[] {
     const pattern = Object.keys(paths).find((candidate) => fits(candidate, path));
     const operations = pattern === undefined ? {} : record(paths[pattern]);
     const operation = operations[method === 'head' ? 'get' : method];
@@ -60,7 +62,7 @@ export function createContract(document: unknown): Contract {
     ),
     seen,
     check({ method, path, status, type, body }) {
-      const pointer = pointerFor(method, path, status, type);
+      const pointer = pointerFor({ method, path, status, type });
       if (pointer.length === 0) {
         assert.equal(body, '', `${method} ${path} ${status} has a body`);
         return;

@@ -104,9 +104,17 @@ describe('job store', () => {
   });
 
   test('lists ids newest first, page by page, and forgets the old ones', async () => {
-    const { store } = setUp();
+    const { keys, store } = setUp();
+    const reserve = createFairOrder(redis, keys);
     const ids = Array.from({ length: 6 }, (_, i) => newJobId(1_000 * (i + 1)));
-    await Promise.all(ids.map((id) => store.addToIndex('default', id)));
+    const job = {
+      queue: QUEUE,
+      tenant: 'default',
+      priority: 'normal',
+      rows: 1,
+      tokens: 1,
+    } as const;
+    await Promise.all(ids.map((id) => reserve({ ...job, id })));
     const newest = [...ids].reverse();
     const page = await store.listIds('default', null, 4);
     assert.deepEqual(page, newest.slice(0, 4));
@@ -118,7 +126,7 @@ describe('job store', () => {
 });
 
 describe('order of work', () => {
-  const work = { queue: QUEUE, tokens: 10, rows: 1 };
+  const work = { id: newJobId(1), queue: QUEUE, tokens: 10, rows: 1 };
 
   test('puts a quiet tenant before the rest of a flood', async () => {
     const keys = createKeyspace(testPrefix());

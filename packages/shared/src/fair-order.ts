@@ -10,7 +10,9 @@ const ROWS_PER_TAG = 64;
 const MAX_TAG = 2_097_151;
 
 interface Reservation {
+  id: string;
   queue: string;
+  tenant: string;
   flow: string;
   cost: number;
   rows: number;
@@ -20,6 +22,8 @@ interface Reservation {
 }
 
 interface Work {
+  /** The job; it is put into its tenant's list in the same step. */
+  id: string;
   queue: string;
   tenant: string;
   priority: Priority;
@@ -48,16 +52,18 @@ export function createFairOrder(redis: Redis, keys: Keyspace): (work: Work) => P
     const sum = (pick: (item: Reservation) => number) => group.reduce((a, b) => a + pick(b), 0);
     try {
       const start = await reserve([
-        5,
+        6,
         keys.order(first.queue),
         bull('wait'),
         bull('prioritized'),
         bull('active'),
         bull('delayed'),
+        keys.index(first.tenant),
         first.flow,
         sum((item) => item.cost).toFixed(6),
         sum((item) => item.rows),
         sum((item) => item.tokens),
+        ...group.map(({ id }) => id),
       ]);
       let at = Number(start);
       for (const item of group) {
@@ -69,10 +75,11 @@ export function createFairOrder(redis: Redis, keys: Keyspace): (work: Work) => P
     }
   }
 
-  return ({ queue, tenant, priority, rows, tokens }) =>
+  return ({ id, queue, tenant, priority, rows, tokens }) =>
     new Promise((resolve, reject) => {
       const cost = (rows * CLASS_WEIGHTS.normal) / CLASS_WEIGHTS[priority];
-      flush({ queue, flow: `${tenant}:${priority}`, cost, rows, tokens, resolve, reject });
+      const flow = `${tenant}:${priority}`;
+      flush({ id, queue, tenant, flow, cost, rows, tokens, resolve, reject });
     });
 }
 

@@ -57,7 +57,6 @@ export class JobStore {
   readonly #finish: (args: (string | number)[]) => Promise<unknown>;
   readonly #enqueueFinish: (write: FinishWrite) => void;
   readonly #enqueueRead: (read: RecordRead) => void;
-  readonly #enqueueIndex: (entry: IndexEntry) => void;
 
   constructor(redis: Redis, keys: Keyspace) {
     this.#redis = redis;
@@ -65,7 +64,6 @@ export class JobStore {
     this.#finish = defineScript(redis, 'finish-jobs');
     this.#enqueueFinish = createTick((writes) => this.#flushFinish(writes));
     this.#enqueueRead = createTick((reads) => this.#flushReads(reads));
-    this.#enqueueIndex = createTick((entries) => this.#flushIndex(entries));
   }
 
   /**
@@ -132,13 +130,6 @@ export class JobStore {
     return { jobs, rows: rows ?? 0, tokens: tokens ?? 0 };
   }
 
-  /** Puts a job id into its tenant's list. */
-  addToIndex(tenant: string, id: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#enqueueIndex({ tenant, id, resolve, reject });
-    });
-  }
-
   /** Ids of a tenant, newest first, older than `after` if given. */
   listIds(tenant: string, after: string | null, count: number): Promise<string[]> {
     const from = after === null ? '+' : `(${after}`;
@@ -199,20 +190,6 @@ export class JobStore {
       for (const read of reads) read.reject(error);
     }
   }
-
-  async #flushIndex(entries: IndexEntry[]): Promise<void> {
-    for (const [tenant, group] of Map.groupBy(entries, (entry) => entry.tenant)) {
-      try {
-        await this.#redis.zadd(
-          this.#keys.index(tenant),
-          ...group.flatMap(({ id }) => [0, id] as const),
-        );
-        for (const entry of group) entry.resolve();
-      } catch (error) {
-        for (const entry of group) entry.reject(error);
-      }
-    }
-  }
 }
 
 interface Settles<T> {
@@ -224,10 +201,6 @@ interface FinishWrite extends Settles<boolean> {
   json: string;
 }
 interface RecordRead extends Settles<JobRecord | null> {
-  id: string;
-}
-interface IndexEntry extends Settles<void> {
-  tenant: string;
   id: string;
 }
 

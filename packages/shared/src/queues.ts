@@ -57,7 +57,11 @@ export type JobPayload = z.infer<typeof JobPayloadSchema>;
 /** BullMQ's settings of the interactive queues; one place, used by API and workers. */
 export const INTERACTIVE = {
   lockDurationMs: 15_000,
-  stalledIntervalMs: 5_000,
+  /**
+   * A dead worker's jobs wait for the end of their lock and the next check, at worst two intervals
+   * later when it was the dead one whose checks came first: 15 s + 2 × 2 s, below 20 s.
+   */
+  stalledIntervalMs: 2_000,
   /** High on purpose: our own attempt limit decides, not a failover that stalls everything once. */
   maxStalledCount: 1_000_000,
   /** Tries after a retryable failure; a stalled job is not a try. */

@@ -42,8 +42,8 @@ export function connectRedis({ url, role, name, log }: ConnectionOptions): Redis
       error.message.includes('READONLY') ? reconnect(role) : false,
   };
   const redis = url.startsWith('unix://')
-    ? new Redis({ ...options, path: url.slice('unix://'.length) })
-    : new Redis(url, options);
+    ? new CorkedRedis({ ...options, path: url.slice('unix://'.length) })
+    : new CorkedRedis(url, options);
   const throttle = createThrottle(1_000);
   redis.on('error', (error) => {
     throttle('error', (swallowed) =>
@@ -51,6 +51,27 @@ export function connectRedis({ url, role, name, log }: ConnectionOptions): Redis
     );
   });
   return redis;
+}
+
+/**
+ * Commands of one turn of the event loop leave in one write. A system call for each would be the
+ * largest single cost of a job in API and worker.
+ */
+class CorkedRedis extends Redis {
+  #corked = false;
+
+  override sendCommand(...args: Parameters<Redis['sendCommand']>): unknown {
+    const stream = this.stream;
+    if (!this.#corked && stream) {
+      this.#corked = true;
+      stream.cork();
+      process.nextTick(() => {
+        this.#corked = false;
+        stream.uncork();
+      });
+    }
+    return super.sendCommand(...args);
+  }
 }
 
 function reconnect(role: RedisRole): 1 | 2 {

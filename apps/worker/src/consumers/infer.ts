@@ -1,7 +1,7 @@
 import { AppError } from '@headrace/shared/errors.ts';
 import { startTimeOf } from '@headrace/shared/fair-order.ts';
 import type { JobStore } from '@headrace/shared/job-store.ts';
-import type { Logger } from '@headrace/shared/logger.ts';
+import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import { INTERACTIVE, type JobPayload, JobPayloadSchema } from '@headrace/shared/queues.ts';
 import type { BoundTask } from '@headrace/shared/tasks/index.ts';
@@ -9,6 +9,7 @@ import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { InferenceRun, Pipeline } from '../inference/pipeline.ts';
 import { FetchingWorker } from './fetching-worker.ts';
+import { createTimingsObserver } from './job-timings.ts';
 import { failed, finished, type JobFacts, type Outcome } from './outcome.ts';
 import { storeResult } from './store-result.ts';
 
@@ -49,6 +50,7 @@ const MAX_STALLS = 10;
 export class InferConsumer {
   readonly #deps: InferConsumerDeps;
   readonly #now: () => number;
+  readonly #observe: ReturnType<typeof createTimingsObserver>;
   readonly #held = new Map<string, HeldJob>();
   #worker: FetchingWorker<JobPayload> | null = null;
   #heldRows = 0;
@@ -58,6 +60,7 @@ export class InferConsumer {
   constructor(deps: InferConsumerDeps) {
     this.#deps = deps;
     this.#now = deps.now ?? Date.now;
+    this.#observe = createTimingsObserver(deps.metrics, deps.model);
   }
 
   get heldJobs(): number {
@@ -91,10 +94,18 @@ export class InferConsumer {
         removeOnFail: { count: 0 },
       },
     );
+    // A worker that died leaves hundreds of stalled jobs, a Redis that went as many errors.
+    const throttle = createThrottle(1_000);
     this.#worker.on('error', (err) => {
-      log.warn({ event: 'queue.error', queue, err }, 'queue error');
+      throttle('error', (swallowed) =>
+        log.warn({ event: 'queue.error', queue, err, swallowed }, 'queue error'),
+      );
     });
-    this.#worker.on('stalled', (id) => log.warn({ event: 'job.stalled', id }, 'job stalled'));
+    this.#worker.on('stalled', (id) => {
+      throttle('stalled', (swallowed) =>
+        log.warn({ event: 'job.stalled', queue, id, swallowed }, 'job stalled'),
+      );
+    });
   }
 
   /** Drops a job that was cancelled, if it is here. */
@@ -237,12 +248,6 @@ export class InferConsumer {
   #measure({ record: { job }, code }: Outcome): void {
     const { model, metrics } = this.#deps;
     metrics.counters.jobs_finished.inc({ model, status: job.status, code: code ?? '' });
-    if (job.timings === null) return;
-    const { histograms } = metrics;
-    histograms.job_queue_seconds.observe({ model }, job.timings.queue_ms / 1000);
-    histograms.job_tokenize_seconds.observe({ model }, job.timings.tokenize_ms / 1000);
-    histograms.job_batch_wait_seconds.observe({ model }, job.timings.batch_wait_ms / 1000);
-    histograms.job_infer_seconds.observe({ model }, job.timings.infer_ms / 1000);
-    histograms.job_total_seconds.observe({ model }, job.timings.total_ms / 1000);
+    if (job.timings !== null) this.#observe(job.timings);
   }
 }

@@ -1,0 +1,29 @@
+import { AppError } from '@headrace/shared/errors.ts';
+import { memoryRatio } from '@headrace/shared/redis.ts';
+import type { Redis } from 'ioredis';
+
+/** A full Redis deadlocks BullMQ, so nothing is admitted from this share of `maxmemory` on. */
+const ADMIT_BELOW_RATIO = 0.8;
+
+/** Decides whether the queue takes anything more at the moment. */
+export interface Admission {
+  /** @throws AppError `redis_unavailable` or `storage_nearly_full`, both with a Retry-After */
+  admit(): void;
+  memoryRatio(): number;
+  /** Reads Redis's memory anew. */
+  tick(): Promise<void>;
+}
+
+export function createAdmission(redis: Redis): Admission {
+  let ratio = 0;
+  return {
+    admit() {
+      if (redis.status !== 'ready') throw new AppError('redis_unavailable', { retryAfterS: 1 });
+      if (ratio >= ADMIT_BELOW_RATIO) throw new AppError('storage_nearly_full', { retryAfterS: 5 });
+    },
+    memoryRatio: () => ratio,
+    async tick() {
+      ratio = await memoryRatio(redis);
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import type { Logger } from '@headrace/shared/logger.ts';
+import type { Metrics } from '@headrace/shared/metrics.ts';
+import { OpenAPIHono } from '@hono/zod-openapi';
+import type { Redis } from 'ioredis';
+import type { Admission } from './admission.ts';
+import type { BacklogView } from './backlog-view.ts';
+import type { FinishedHub } from './finished-hub.ts';
+import type { ListJobs } from './job-list.ts';
+import type { Jobs } from './jobs.ts';
+import type { ApiEnv } from './middleware/api-env.ts';
+import { createErrorRenderer, type RenderError } from './middleware/errors.ts';
+import { createNotFound } from './middleware/not-found.ts';
+import { requestScope } from './middleware/request-scope.ts';
+import type { ModelCatalogue } from './models.ts';
+import type { ApiApp } from './routes/add-route.ts';
+import { addDocRoutes } from './routes/docs.ts';
+import { addJobEventRoutes } from './routes/job-events.ts';
+import { addJobRoutes } from './routes/jobs.ts';
+import { addModelRoutes } from './routes/models.ts';
+import { addPredictRoute } from './routes/predict.ts';
+import { addProbeRoutes } from './routes/probes.ts';
+import type { WorkersView } from './workers-view.ts';
+
+export interface HttpLimits {
+  maxBodyBytes: number;
+  /** Most `"name": value` pairs of a body. */
+  maxFields: number;
+  maxRows: number;
+  maxWaitS: number;
+  predictTimeoutS: number;
+  maxStreams: number;
+}
+
+export interface AppOptions {
+  jobs: Jobs;
+  list: ListJobs;
+  hub: FinishedHub;
+  models: ModelCatalogue;
+  workers: WorkersView;
+  backlogs: BacklogView;
+  admission: Admission;
+  redis: Redis;
+  metrics: Metrics;
+  log: Logger;
+  limits: HttpLimits;
+  defaultModel: string;
+  readyNeedsWorker: boolean;
+  stopping: () => boolean;
+}
+
+/** What routes are given. */
+export interface AppDeps extends AppOptions {
+  renderError: RenderError;
+}
+
+/** The HTTP application without a port. */
+export function createApp(options: AppOptions): ApiApp {
+  const renderError = createErrorRenderer(options);
+  const deps: AppDeps = { ...options, renderError };
+  const app = new OpenAPIHono<ApiEnv>();
+  app.use('*', requestScope(deps));
+  addJobRoutes(app, deps);
+  addJobEventRoutes(app, deps);
+  addPredictRoute(app, deps);
+  addModelRoutes(app, deps);
+  addProbeRoutes(app, deps);
+  addDocRoutes(app);
+  app.notFound(createNotFound(() => app.routes, renderError));
+  app.onError((error, c) => renderError(c, error));
+  return app;
+}

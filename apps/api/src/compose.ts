@@ -1,0 +1,216 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import { createFairOrder } from '@headrace/shared/fair-order.ts';
+import { JobStore } from '@headrace/shared/job-store.ts';
+import { Lifecycle } from '@headrace/shared/lifecycle.ts';
+import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
+import { readModelsDir } from '@headrace/shared/manifests.ts';
+import { createMetrics } from '@headrace/shared/metrics.ts';
+import { createKeyspace, INTERACTIVE } from '@headrace/shared/queues.ts';
+import { connectRedis, redisFailure } from '@headrace/shared/redis.ts';
+import { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { createAdmission } from './admission.ts';
+import { createApp, type HttpLimits } from './app.ts';
+import { createBacklogView } from './backlog-view.ts';
+import type { ApiConfig } from './config.ts';
+import { FinishedHub } from './finished-hub.ts';
+import { createIndexTrim } from './index-trim.ts';
+import { startInterval } from './interval.ts';
+import { createJobList } from './job-list.ts';
+import { createJobs } from './jobs.ts';
+import { DEFAULT_TENANT } from './middleware/tenant.ts';
+import { createModelCatalogue, type ModelCatalogue } from './models.ts';
+import type { ApiApp } from './routes/add-route.ts';
+import { closeServer, createHttpServer, listen } from './server.ts';
+import { createSubmit, type Submit } from './submit.ts';
+import { createWorkersView } from './workers-view.ts';
+
+/** Steps that an interval repeats; tests call them. */
+export interface ApiTicks {
+  admission(): Promise<unknown>;
+  workers(): Promise<unknown>;
+  backlogs(): Promise<unknown>;
+  indexTrim(): Promise<unknown>;
+}
+
+export interface Api {
+  app: ApiApp;
+  submit: Submit;
+  ticks: ApiTicks;
+  /** Starts the ticks and the subscription; without it the application answers all the same. */
+  start(): void;
+  /** `start`, then the port. @returns where it listens */
+  listen(): Promise<{ host: string; port: number }>;
+  /** Not ready, no new requests, waiting ones answered, everything released. Idempotent. */
+  stop(): Promise<boolean>;
+}
+
+const TICK_MS = { admission: 1_000, workers: 2_000, backlogs: 1_000, indexTrim: 60_000 };
+const CONNECT_MS = 1_000;
+/** After the wait for requests: what the last answers and the connections may still take. */
+const RELEASE_MS = 3_000;
+
+/** Builds the API from its configuration. It needs no Redis to start. */
+export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
+  const lifecycle = new Lifecycle((name, err) => {
+    log.warn({ event: 'api.release_failed', part: name, err }, 'could not be released');
+  });
+  const metrics = createMetrics();
+  lifecycle.push('metrics', () => metrics.stop());
+  const models = await loadModels(config, log);
+  const keys = createKeyspace(config.HEADRACE_PREFIX);
+  const redis = openRedis('request', { config, log, lifecycle });
+  const hub = new FinishedHub(openRedis('worker', { config, log, lifecycle }), keys);
+  lifecycle.push('subscription', () => hub.stop());
+  const queues = openQueues(models.queues, redis, config.HEADRACE_PREFIX);
+  lifecycle.push('queues', () => Promise.all([...queues.values()].map((queue) => queue.close())));
+
+  const store = new JobStore(redis, keys);
+  const admission = createAdmission(redis);
+  const workers = createWorkersView(redis, keys);
+  const maxRows = config.HEADRACE_MAX_BACKLOG_ROWS;
+  const backlogs = createBacklogView({ redis, keys, store, models, workers, maxRows });
+  const submit = createSubmit({
+    ...{ models, queues, metrics },
+    order: createFairOrder(redis, keys),
+    limits: {
+      maxRows: config.HEADRACE_MAX_ROWS,
+      maxRowCharacters: config.HEADRACE_MAX_ROW_CHARACTERS,
+    },
+    admit(model, rows) {
+      admission.admit();
+      backlogs.admit(model, rows);
+    },
+  });
+  const resultTtlMs = config.HEADRACE_RESULT_TTL_S * 1000;
+  const shared = { redis, keys, store, hub, submit, models, queues, workers, metrics };
+  const jobs = createJobs({ ...shared, resultTtlMs });
+  let stopping = false;
+  const app = createApp({
+    ...{ jobs, hub, models, workers, backlogs, admission, redis, metrics, log },
+    list: createJobList({ store, jobs }),
+    limits: httpLimits(config),
+    defaultModel: config.HEADRACE_DEFAULT_MODEL,
+    readyNeedsWorker: config.HEADRACE_READY_NEEDS_WORKER,
+    stopping: () => stopping,
+  });
+  const ticks: ApiTicks = {
+    admission: () => admission.tick(),
+    workers: () => workers.tick(),
+    backlogs: () => backlogs.tick(),
+    indexTrim: createIndexTrim({
+      ...{ redis, keys, queues: models.queues, tenant: DEFAULT_TENANT, minAgeMs: resultTtlMs },
+    }),
+  };
+  const server = createHttpServer({ app, maxConnections: config.HEADRACE_MAX_CONNECTIONS });
+
+  let started = false;
+  const start = () => {
+    if (started) return;
+    started = true;
+    hub.start();
+    startTicks(ticks, log, lifecycle);
+  };
+  return {
+    ...{ app, submit, ticks, start },
+    async listen() {
+      start();
+      await connected(redis);
+      lifecycle.push('http', () => drain(server, hub, config.HEADRACE_DRAIN_S * 1000));
+      return listen(server, { host: config.HOST, port: config.PORT });
+    },
+    stop() {
+      stopping = true;
+      return lifecycle.stop(config.HEADRACE_DRAIN_S * 1000 + 2 * RELEASE_MS);
+    },
+  };
+}
+
+/** Gives Redis a moment, so that usually the very first request is served. */
+async function connected(redis: Redis): Promise<void> {
+  if (redis.status === 'ready') return;
+  try {
+    await once(redis, 'ready', { signal: AbortSignal.timeout(CONNECT_MS) });
+  } catch {
+    // It is away: requests are told so until it comes.
+  }
+}
+
+/** Requests may end by themselves for a while; then those who wait are answered as things stand. */
+async function drain(server: Server, hub: FinishedHub, drainMs: number): Promise<void> {
+  const timer = setTimeout(() => hub.release(), drainMs);
+  await closeServer(server, drainMs + RELEASE_MS);
+  clearTimeout(timer);
+}
+
+async function loadModels(config: ApiConfig, log: Logger): Promise<ModelCatalogue> {
+  const { folders, problems } = await readModelsDir(config.HEADRACE_MODELS_DIR);
+  for (const problem of problems) {
+    log.warn({ event: 'api.model_refused', ...problem }, 'a model folder cannot be served');
+  }
+  const models = createModelCatalogue(folders, config.HEADRACE_DEFAULT_MODEL);
+  if (!models.find(config.HEADRACE_DEFAULT_MODEL)) {
+    const model = config.HEADRACE_DEFAULT_MODEL;
+    log.warn({ event: 'api.no_default_model', model }, 'the default model is not there');
+  }
+  return models;
+}
+
+interface Opening {
+  config: ApiConfig;
+  log: Logger;
+  lifecycle: Lifecycle;
+}
+
+function openRedis(role: 'request' | 'worker', { config, log, lifecycle }: Opening): Redis {
+  const name = role === 'request' ? 'api' : 'api-subscriber';
+  const redis = connectRedis({ url: config.REDIS_URL, role, name, log });
+  lifecycle.push(name, () => redis.disconnect());
+  return redis;
+}
+
+function openQueues(names: string[], connection: Redis, prefix: string): Map<string, Queue> {
+  const open = (name: string) => {
+    const queue = new Queue(name, {
+      connection,
+      prefix,
+      skipVersionCheck: true,
+      streams: { events: { maxLen: INTERACTIVE.maxEvents } },
+    });
+    // The connection's own errors, which its owner has logged already.
+    queue.on('error', () => {});
+    return queue;
+  };
+  return new Map(names.map((name) => [name, open(name)]));
+}
+
+function startTicks(ticks: ApiTicks, log: Logger, lifecycle: Lifecycle): void {
+  const throttle = createThrottle(10_000);
+  const intervals = [
+    ['admission', ticks.admission, TICK_MS.admission],
+    ['workers', ticks.workers, TICK_MS.workers],
+    ['backlogs', ticks.backlogs, TICK_MS.backlogs],
+    ['indexTrim', ticks.indexTrim, TICK_MS.indexTrim],
+  ] as const;
+  for (const [name, step, everyMs] of intervals) {
+    const stop = startInterval(everyMs, step, (err) => {
+      // That Redis is away is logged by its connection.
+      if (redisFailure(err)) return;
+      throttle(name, () => log.error({ event: 'api.tick_failed', tick: name, err }, 'tick failed'));
+    });
+    lifecycle.push(name, stop);
+  }
+}
+
+function httpLimits(config: ApiConfig): HttpLimits {
+  return {
+    maxBodyBytes: config.HEADRACE_MAX_BODY_BYTES,
+    // Two for each row, and the rest of a request many times over.
+    maxFields: 2 * config.HEADRACE_MAX_ROWS + 1_024,
+    maxRows: config.HEADRACE_MAX_ROWS,
+    maxWaitS: config.HEADRACE_MAX_WAIT_S,
+    predictTimeoutS: config.HEADRACE_PREDICT_TIMEOUT_S,
+    maxStreams: config.HEADRACE_MAX_STREAMS,
+  };
+}

@@ -1,0 +1,70 @@
+import { commonEnv, flag, integer, parseEnv } from '@headrace/shared/env.ts';
+import { z } from 'zod';
+
+/** Every variable of the API with its trade-off; the table in the README is made from it. */
+export const apiEnv = {
+  ...commonEnv,
+  HOST: z
+    .string()
+    .default('127.0.0.1')
+    .describe('Address to listen on; without API keys anything but loopback needs HEADRACE_AUTH.'),
+  PORT: integer(0, 65_535).default(8000).describe('Port to listen on; 0 takes any free one.'),
+  HEADRACE_AUTH: z
+    .enum(['on', 'off'])
+    .default('on')
+    .describe('off: whoever reaches the port may use it, so the network must keep others away.'),
+  HEADRACE_DEFAULT_MODEL: z
+    .string()
+    .min(1)
+    .max(128)
+    .default('sentiment')
+    .describe('Model of requests that name none, and of /predict: name or name@version.'),
+  HEADRACE_READY_NEEDS_WORKER: flag
+    .default(true)
+    .describe('/ready asks for a ready worker; off where workers scale to zero and jobs may wait.'),
+  HEADRACE_MAX_BODY_BYTES: integer(1_024, 64 * 1_048_576)
+    .default(1_048_576)
+    .describe('Largest request body; every request in flight may hold a few times as much memory.'),
+  HEADRACE_MAX_ROWS: integer(1, 100_000)
+    .default(2_048)
+    .describe('Most rows of one job; long jobs keep a worker busy and make large results.'),
+  HEADRACE_MAX_ROW_CHARACTERS: integer(1, 10_000_000)
+    .default(100_000)
+    .describe('Most characters of one row; models cut far earlier, Redis stores all of them.'),
+  HEADRACE_MAX_WAIT_S: integer(1, 600)
+    .default(60)
+    .describe('Longest Prefer: wait; proxies on the way must keep a request open that long.'),
+  HEADRACE_PREDICT_TIMEOUT_S: integer(1, 600)
+    .default(10)
+    .describe('How long /predict waits for its answer before it gives 504 with the job id.'),
+  HEADRACE_MAX_BACKLOG_ROWS: integer(1, 1_000_000_000)
+    .default(1_000_000)
+    .describe('Rows that may wait for one model before new jobs get 429; they live in Redis.'),
+  HEADRACE_MAX_STREAMS: integer(1, 100_000)
+    .default(1_000)
+    .describe('Event streams open at once in one process; each holds a socket.'),
+  HEADRACE_MAX_CONNECTIONS: integer(1, 1_000_000)
+    .default(10_000)
+    .describe('Sockets open at once in one process; more are closed as they come.'),
+  HEADRACE_DRAIN_S: integer(0, 600)
+    .default(5)
+    .describe('On SIGTERM, how long waiting requests may go on before they are answered early.'),
+};
+
+export type ApiConfig = z.infer<z.ZodObject<typeof apiEnv>>;
+
+/**
+ * Parses the environment.
+ * @throws ConfigError that lists all problems
+ */
+export function parseConfig(env: Record<string, string | undefined>): ApiConfig {
+  const open = env.HEADRACE_AUTH === 'off';
+  const HOST = apiEnv.HOST.refine((host) => open || isLoopback(host), {
+    message: 'anything but loopback needs HEADRACE_AUTH=off while there are no API keys',
+  });
+  return parseEnv(z.object({ ...apiEnv, HOST }), env);
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}

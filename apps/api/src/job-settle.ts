@@ -1,0 +1,61 @@
+import { errorBody } from '@headrace/shared/errors.ts';
+import type { LiveJob } from '@headrace/shared/job-store.ts';
+import { finishedRecord, type JobRecord } from '@headrace/shared/jobs.ts';
+import { redisFailure } from '@headrace/shared/redis.ts';
+import type { JobsDeps } from './jobs.ts';
+
+/** Gives a live job a terminal state from outside. @returns the record that stands */
+export type Settle = (
+  id: string,
+  live: LiveJob,
+  status: 'canceled' | 'expired',
+) => Promise<JobRecord>;
+
+export function createSettle(deps: JobsDeps): Settle {
+  const now = deps.now ?? Date.now;
+
+  // The record decides: whoever writes first wins. Taking the job out of the queue afterwards only
+  // saves work.
+  async function settle(
+    id: string,
+    live: LiveJob,
+    status: 'canceled' | 'expired',
+  ): Promise<JobRecord> {
+    const { payload } = live;
+    const record = finishedRecord(id, payload, {
+      status,
+      task: deps.models.resolve(payload.model).task.name,
+      nowMs: now(),
+      resultTtlMs: deps.resultTtlMs,
+      attempts: live.attempts,
+      startedMs: live.startedMs,
+      error: errorBody(status),
+    });
+    const won = await deps.store.finish({
+      id,
+      queue: live.queue,
+      record,
+      ttlMs: deps.resultTtlMs,
+      rows: payload.rows.length,
+      tokens: payload.tokens,
+      startTime: null,
+    });
+    if (!won) return (await deps.store.read(id)) ?? record;
+    deps.metrics.counters.jobs_finished.inc({ model: payload.model, status, code: status });
+    await takeOutOfQueue(id, live.queue);
+    return record;
+  }
+
+  async function takeOutOfQueue(id: string, queue: string): Promise<void> {
+    try {
+      const removed = (await deps.queues.get(queue)?.remove(id)) ?? 0;
+      // A worker holds it: it is told, and its result would be refused anyway.
+      if (removed === 0) await deps.redis.publish(deps.keys.cancelChannel, id);
+    } catch (error) {
+      // The record stands. A worker that fetches the job finds it and drops the job.
+      if (!redisFailure(error)) throw error;
+    }
+  }
+
+  return settle;
+}

@@ -1,0 +1,68 @@
+import { type Job, type JobRecord, liveJob } from '@headrace/shared/jobs.ts';
+import { redisFailure } from '@headrace/shared/redis.ts';
+import { FRESH, type JobLookup } from './job-lookup.ts';
+import { type JobWatch, type WaitOptions, watchJob } from './job-watch.ts';
+import type { Jobs, JobsDeps } from './jobs.ts';
+import type { Submission, Submitted } from './submit.ts';
+
+/** The ways to wait for a job. They read it when a notice says so, and never poll. */
+export function createJobWaits(
+  deps: JobsDeps,
+  { find, render }: JobLookup,
+): Pick<Jobs, 'submitAndWait' | 'wait'> {
+  async function submitAndWait(submission: Submission, options: WaitOptions): Promise<Job> {
+    let watch: JobWatch | null = null;
+    try {
+      const submitted = await deps.submit({
+        ...submission,
+        beforeEnqueue: (id) => {
+          watch = watchJob(deps.hub, id, options);
+        },
+      });
+      return await awaitSubmitted(submitted, watch);
+    } finally {
+      stopWatch(watch);
+    }
+  }
+
+  async function awaitSubmitted(submitted: Submitted, watch: JobWatch | null): Promise<Job> {
+    const { id, payload, model } = submitted;
+    try {
+      const record = watch && (await awaitRecord(id, watch));
+      return record ? record.job : await render(id, await find(payload.tenant, id));
+    } catch (error) {
+      // The job is accepted: an error now would make the caller submit it once more.
+      if (redisFailure(error)) return liveJob(id, payload, { ...FRESH, task: model.task.name });
+      throw error;
+    }
+  }
+
+  /** The record as soon as there is one, or null when the wait is over. */
+  async function awaitRecord(id: string, watch: JobWatch): Promise<JobRecord | null> {
+    for (;;) {
+      await watch.next();
+      const record = await deps.store.read(id);
+      if (record || watch.over) return record;
+    }
+  }
+
+  return {
+    submitAndWait,
+
+    async wait(tenant, id, options) {
+      const watch = watchJob(deps.hub, id, options);
+      try {
+        const found = await find(tenant, id);
+        if ('record' in found) return found.record.job;
+        const record = await awaitRecord(id, watch);
+        return record ? record.job : await render(id, await find(tenant, id));
+      } finally {
+        watch.stop();
+      }
+    },
+  };
+}
+
+function stopWatch(watch: JobWatch | null): void {
+  watch?.stop();
+}

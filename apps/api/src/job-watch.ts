@@ -1,0 +1,45 @@
+import type { FinishedHub } from './finished-hub.ts';
+
+export interface WaitOptions {
+  waitMs: number;
+  /** Aborted when the caller has gone away. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Waits for notices of one job until a deadline. */
+export interface JobWatch {
+  /** Resolves when the job may have finished, or when the wait is over. */
+  next(): Promise<void>;
+  /** The time is up, the caller is gone or the process stops: look once more, then answer. */
+  readonly over: boolean;
+  stop(): void;
+}
+
+/** Start it before the job can finish; `stop` it in `finally`. */
+export function watchJob(hub: FinishedHub, id: string, { waitMs, signal }: WaitOptions): JobWatch {
+  let notice = Promise.withResolvers<void>();
+  let ended = signal?.aborted ?? false;
+  const wake = () => notice.resolve();
+  const end = () => {
+    ended = true;
+    wake();
+  };
+  const timer = setTimeout(end, waitMs);
+  const unlisten = hub.onFinished(id, wake);
+  signal?.addEventListener('abort', end);
+  return {
+    get over() {
+      return ended || hub.released;
+    },
+    async next() {
+      if (ended || hub.released) return;
+      await notice.promise;
+      notice = Promise.withResolvers();
+    },
+    stop() {
+      clearTimeout(timer);
+      unlisten();
+      signal?.removeEventListener('abort', end);
+    },
+  };
+}

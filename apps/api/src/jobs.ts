@@ -1,0 +1,98 @@
+import { AppError } from '@headrace/shared/errors.ts';
+import type { JobStore } from '@headrace/shared/job-store.ts';
+import { type Job, liveJob } from '@headrace/shared/jobs.ts';
+import type { Metrics } from '@headrace/shared/metrics.ts';
+import type { Keyspace } from '@headrace/shared/queues.ts';
+import type { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { FinishedHub } from './finished-hub.ts';
+import { createJobLookup, FRESH } from './job-lookup.ts';
+import { createSettle } from './job-settle.ts';
+import { createJobWaits } from './job-waits.ts';
+import type { WaitOptions } from './job-watch.ts';
+import type { ModelCatalogue } from './models.ts';
+import type { Submission, Submit } from './submit.ts';
+import type { WorkersView } from './workers-view.ts';
+
+export interface JobsDeps {
+  redis: Redis;
+  keys: Keyspace;
+  store: JobStore;
+  hub: FinishedHub;
+  submit: Submit;
+  models: ModelCatalogue;
+  queues: Map<string, Queue>;
+  workers: WorkersView;
+  metrics: Metrics;
+  resultTtlMs: number;
+  now?: () => number;
+}
+
+/** A job of a tenant: what the routes of every API surface call. */
+export interface Jobs {
+  /** Submits and returns the queued job at once. */
+  submit(submission: Submission): Promise<Job>;
+  /** Submits and waits; the job is finished or as it stands then. */
+  submitAndWait(submission: Submission, options: WaitOptions): Promise<Job>;
+  /** @throws AppError `not_found`, the same for an unknown id and for another tenant's */
+  get(tenant: string, id: string): Promise<Job>;
+  /** Waits for the job to finish; the job is finished or as it stands then. */
+  wait(tenant: string, id: string, options: WaitOptions): Promise<Job>;
+  /** @throws AppError `not_found`, `job_already_finished` */
+  cancel(tenant: string, id: string): Promise<Job>;
+  /** @throws AppError `not_found`, `invalid_request` when it succeeded or is live */
+  retry(tenant: string, id: string): Promise<Job>;
+  /** Removes a finished job. @throws AppError `not_found`, `job_not_finished` */
+  remove(tenant: string, id: string): Promise<void>;
+}
+
+export function createJobs(deps: JobsDeps): Jobs {
+  const settle = createSettle(deps);
+  const lookup = createJobLookup(deps, settle);
+  const { find, render } = lookup;
+
+  return {
+    ...createJobWaits(deps, lookup),
+
+    async submit(submission) {
+      const { id, payload, model } = await deps.submit(submission);
+      return liveJob(id, payload, { ...FRESH, task: model.task.name });
+    },
+
+    async get(tenant, id) {
+      return render(id, await find(tenant, id));
+    },
+
+    async cancel(tenant, id) {
+      const found = await find(tenant, id);
+      if ('record' in found) throw new AppError('job_already_finished');
+      const record = await settle(id, found.live, 'canceled');
+      if (record.job.status !== 'canceled') throw new AppError('job_already_finished');
+      return record.job;
+    },
+
+    async retry(tenant, id) {
+      const found = await find(tenant, id);
+      if ('live' in found) throw new AppError('job_not_finished');
+      const { job, retry } = found.record;
+      if (!retry) {
+        throw new AppError('invalid_request', {
+          message: `the job is ${job.status}; failed, canceled and expired jobs can be retried`,
+          param: 'id',
+        });
+      }
+      const { rows, ...rest } = retry;
+      const { priority, metadata, model } = job;
+      const request = { ...rest, model, input: rows, priority, metadata };
+      const submitted = await deps.submit({ tenant, request, retryOf: id });
+      const live = { ...FRESH, task: submitted.model.task.name };
+      return liveJob(submitted.id, submitted.payload, live);
+    },
+
+    async remove(tenant, id) {
+      const found = await find(tenant, id);
+      if ('live' in found) throw new AppError('job_not_finished');
+      await deps.store.remove(tenant, id);
+    },
+  };
+}

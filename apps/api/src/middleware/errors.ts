@@ -1,0 +1,61 @@
+import { AppError, errorBody } from '@headrace/shared/errors.ts';
+import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
+import type { Metrics } from '@headrace/shared/metrics.ts';
+import { redisFailure } from '@headrace/shared/redis.ts';
+import type { Context } from 'hono';
+import { answerJson } from './answer.ts';
+import type { ApiEnv } from './api-env.ts';
+
+interface ErrorRendererDeps {
+  metrics: Metrics;
+  log: Logger;
+}
+
+export type RenderError = (
+  c: Context<ApiEnv>,
+  error: unknown,
+  extra?: Record<string, unknown>,
+) => Response;
+
+/** The client has gone while its body was read; nobody gets the answer. */
+const CLIENT_GONE = /aborted|prematurely closed|ECONNRESET/;
+
+/** The one place where a failure becomes an answer: it is counted here, and logged if it is ours. */
+export function createErrorRenderer({ metrics, log }: ErrorRendererDeps): RenderError {
+  const throttle = createThrottle(1_000);
+
+  function report(c: Context<ApiEnv>, failure: AppError): void {
+    metrics.counters.errors.inc({ code: failure.code });
+    if (failure.status < 500 || failure.code === 'wait_timeout') return;
+    const level = failure.code === 'internal' ? 'error' : 'warn';
+    throttle(failure.code, (swallowed) => {
+      const request_id = c.get('requestId');
+      const err = failure.code === 'internal' ? failure.cause : undefined;
+      log[level]({ event: 'http.failure', code: failure.code, request_id, err, swallowed });
+    });
+  }
+
+  return (c, error, extra = {}) => {
+    const failure = toAppError(error);
+    report(c, failure);
+    const headers = failure.retryAfterS === null ? {} : { 'retry-after': `${failure.retryAfterS}` };
+    const { status } = failure;
+    return answerJson(c, { error: publicError(failure), ...extra }, { status, headers });
+  };
+}
+
+/** The error object of an answer. */
+export function publicError(failure: AppError): Record<string, unknown> {
+  const body = errorBody(failure.code, failure.message, failure.param);
+  return failure.jobId === null ? { ...body } : { ...body, job_id: failure.jobId };
+}
+
+function toAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error;
+  const known = redisFailure(error);
+  if (known) return known;
+  if (error instanceof Error && CLIENT_GONE.test(error.message)) {
+    return new AppError('invalid_request', { message: 'the body was not complete', cause: error });
+  }
+  return new AppError('internal', { cause: error });
+}

@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { AppError } from '@headrace/shared/errors.ts';
+import { getRequestListener } from '@hono/node-server';
+import { publicError } from './middleware/errors.ts';
+import type { ApiApp } from './routes/add-route.ts';
+
+interface ServerOptions {
+  app: ApiApp;
+  maxConnections: number;
+}
+
+/** Times within which a client must have sent its request; waiting for the answer is not limited. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const CHECK_CONNECTIONS_MS = 1_000;
+const SWEEP_MS = 50;
+/** Longer than the idle timeout of usual load balancers, which must be the ones to close. */
+const KEEP_ALIVE_MS = 65_000;
+
+/** The HTTP server around an application; it does not listen yet. */
+export function createHttpServer({ app, maxConnections }: ServerOptions): Server {
+  const listener = getRequestListener(app.fetch, { errorHandler: answerBadRequest });
+  const server = createServer(
+    {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
+    listener,
+  );
+  server.maxConnections = maxConnections;
+  server.on('clientError', refuseBrokenRequest);
+  return server;
+}
+
+/** Starts to listen. @returns the address; the port is the real one where 0 was asked for */
+export function listen(
+  server: Server,
+  { host, port }: { host: string; port: number },
+): Promise<{ host: string; port: number }> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      const address = server.address();
+      resolve({ host, port: typeof address === 'object' && address ? address.port : port });
+    });
+  });
+}
+
+/** Lets requests in progress end, up to `deadlineMs`; then their sockets are closed. */
+export async function closeServer(server: Server, deadlineMs: number): Promise<void> {
+  if (!server.listening) return;
+  const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  // `close` does so once; connections whose request has ended since would stay open.
+  const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  clearTimeout(timer);
+  clearInterval(sweep);
+}
+
+/** A request that cannot even be routed: its target or its Host is no URL. */
+function answerBadRequest(): Response {
+  return new Response(BAD_REQUEST, {
+    status: 400,
+    headers: { 'content-type': 'application/json', 'x-request-id': randomUUID() },
+  });
+}
+
+const BAD_REQUEST = JSON.stringify({
+  error: publicError(
+    new AppError('invalid_request', { message: 'the request is not valid HTTP, or came too late' }),
+  ),
+});
+
+/** Bytes that the parser refuses, headers beyond 16 KiB, and requests that take too long. */
+function refuseBrokenRequest(error: Error, socket: Duplex): void {
+  const gone = 'code' in error && error.code === 'ECONNRESET';
+  if (gone || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const head = [
+    'HTTP/1.1 400 Bad Request',
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(BAD_REQUEST)}`,
+    `x-request-id: ${randomUUID()}`,
+    'connection: close',
+  ];
+  // A client that does not read must not keep the socket.
+  socket.end(`${head.join('\r\n')}\r\n\r\n${BAD_REQUEST}`, () => socket.destroy());
+}

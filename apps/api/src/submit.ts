@@ -1,0 +1,113 @@
+import { bullPriority, type createFairOrder } from '@headrace/shared/fair-order.ts';
+import { newJobId } from '@headrace/shared/ids.ts';
+import { estimateTokens } from '@headrace/shared/jobs.ts';
+import type { Metrics } from '@headrace/shared/metrics.ts';
+import { INTERACTIVE, type JobPayload, type RowInput } from '@headrace/shared/queues.ts';
+import { redisFailure } from '@headrace/shared/redis.ts';
+import type { JobsOptions, Queue } from 'bullmq';
+import { z } from 'zod';
+import { invalidRequest } from './invalid-request.ts';
+import { type JobRequest, prepareRows, type RowLimits } from './job-request.ts';
+import type { ModelCatalogue, ServedModel } from './models.ts';
+
+export interface SubmitDeps {
+  models: ModelCatalogue;
+  queues: Map<string, Queue>;
+  order: ReturnType<typeof createFairOrder>;
+  metrics: Metrics;
+  limits: RowLimits;
+  /** @throws AppError when nothing more is admitted at the moment */
+  admit: (model: ServedModel, rows: number) => void;
+  now?: () => number;
+}
+
+export interface Submission {
+  tenant: string;
+  request: JobRequest;
+  retryOf?: string;
+  /** Called with the id before the job is enqueued, so that a caller can subscribe in time. */
+  beforeEnqueue?: (id: string) => void;
+}
+
+export interface Submitted {
+  id: string;
+  payload: JobPayload;
+  model: ServedModel;
+}
+
+export type Submit = (submission: Submission) => Promise<Submitted>;
+
+/** The one way in for every API surface: validate, admit, give the job its place, enqueue. */
+export function createSubmit(deps: SubmitDeps): Submit {
+  const now = deps.now ?? Date.now;
+
+  return async (submission) => {
+    const { request, tenant } = submission;
+    const model = deps.models.resolve(request.model);
+    const rows = prepareRows(request.input, model.manifest.pairs, deps.limits);
+    const parameters = parseParameters(model, request.parameters);
+    deps.admit(model, rows.length);
+    const createdMs = now();
+    const id = newJobId(createdMs);
+    const payload: JobPayload = {
+      v: 1,
+      tenant,
+      model: model.ref,
+      rows,
+      parameters,
+      priority: request.priority,
+      ttl_s: request.ttl_s,
+      timeout_s: request.timeout_s,
+      metadata: request.metadata,
+      created_ms: createdMs,
+      tokens: totalTokens(rows, model.manifest.max_tokens),
+      retry_of: submission.retryOf ?? null,
+    };
+    submission.beforeEnqueue?.(id);
+    await enqueue(deps, { id, payload, model });
+    deps.metrics.counters.jobs_submitted.inc({ model: model.ref, priority: payload.priority });
+    return { id, payload, model };
+  };
+}
+
+async function enqueue(deps: SubmitDeps, { id, payload, model }: Submitted): Promise<void> {
+  const queue = deps.queues.get(model.queue);
+  if (!queue) throw new Error(`no queue ${model.queue}`);
+  try {
+    const startTime = await deps.order({
+      id,
+      queue: model.queue,
+      tenant: payload.tenant,
+      priority: payload.priority,
+      rows: payload.rows.length,
+      tokens: payload.tokens,
+    });
+    await queue.add('infer', payload, jobOptions(id, startTime, payload.created_ms));
+  } catch (error) {
+    throw redisFailure(error) ?? error;
+  }
+}
+
+function jobOptions(jobId: string, startTime: number, timestamp: number): JobsOptions {
+  return {
+    jobId,
+    timestamp,
+    priority: bullPriority(startTime),
+    attempts: INTERACTIVE.attempts,
+    backoff: INTERACTIVE.backoffMs,
+  };
+}
+
+/** @throws AppError `invalid_request` with the path of the first wrong parameter */
+function parseParameters(model: ServedModel, parameters: Record<string, unknown>) {
+  try {
+    return { ...model.task.parse(parameters) };
+  } catch (error) {
+    if (!(error instanceof z.ZodError)) throw error;
+    throw invalidRequest(error, ['parameters']);
+  }
+}
+
+function totalTokens(rows: RowInput[], maxTokens: number): number {
+  return rows.reduce((sum, row) => sum + estimateTokens(row, maxTokens), 0);
+}

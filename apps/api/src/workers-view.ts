@@ -1,0 +1,25 @@
+import type { Keyspace } from '@headrace/shared/queues.ts';
+import { liveWorkers, type WorkerReport } from '@headrace/shared/workers.ts';
+import type { Redis } from 'ioredis';
+
+/** What the API knows of the workers, at most a few seconds old. */
+export interface WorkersView {
+  readyWorkers(model: string): number;
+  /** Tokens a second that all ready workers of a model do together; 0 when unknown. */
+  tokensPerSecond(model: string): number;
+  /** Reads the workers' reports anew. */
+  tick(): Promise<void>;
+}
+
+export function createWorkersView(redis: Redis, keys: Keyspace): WorkersView {
+  let reports: WorkerReport[] = [];
+  const ready = (model: string) =>
+    reports.flatMap((r) => r.models.filter((m) => m.model === model && m.ready));
+  return {
+    readyWorkers: (model) => ready(model).length,
+    tokensPerSecond: (model) => ready(model).reduce((sum, m) => sum + (m.tokens_per_s ?? 0), 0),
+    async tick() {
+      reports = await liveWorkers(redis, keys, Date.now());
+    },
+  };
+}

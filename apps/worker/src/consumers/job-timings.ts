@@ -1,0 +1,23 @@
+import type { Job } from '@headrace/shared/jobs.ts';
+import type { Metrics } from '@headrace/shared/metrics.ts';
+
+type Timings = NonNullable<Job['timings']>;
+
+/** Puts the timings of finished jobs into the histograms of one model, looked up once. */
+export function createTimingsObserver(
+  { histograms }: Metrics,
+  model: string,
+): (timings: Timings) => void {
+  const queue = histograms.job_queue_seconds.labels(model);
+  const tokenize = histograms.job_tokenize_seconds.labels(model);
+  const batchWait = histograms.job_batch_wait_seconds.labels(model);
+  const infer = histograms.job_infer_seconds.labels(model);
+  const total = histograms.job_total_seconds.labels(model);
+  return (timings) => {
+    queue.observe(timings.queue_ms / 1000);
+    tokenize.observe(timings.tokenize_ms / 1000);
+    batchWait.observe(timings.batch_wait_ms / 1000);
+    infer.observe(timings.infer_ms / 1000);
+    total.observe(timings.total_ms / 1000);
+  };
+}

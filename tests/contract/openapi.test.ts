@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { z } from 'zod';
+import { startTestApi, type TestApi } from '../helpers/api.ts';
+import { startRedis, type TestRedis } from '../helpers/redis.ts';
+
+let redis: TestRedis;
+let api: TestApi;
+before(async () => {
+  redis = await startRedis();
+  api = await startTestApi(redis.url, {
+    HEADRACE_PREDICT_TIMEOUT_S: '1',
+    HEADRACE_MAX_BACKLOG_ROWS: '40',
+    HEADRACE_READY_NEEDS_WORKER: 'on',
+  });
+});
+after(async () => {
+  await api.stop();
+  await redis.stop();
+});
+
+/** Sends a request whose answer `send` itself holds to the document. */
+async function expect(status: number, path: string, options?: Parameters<TestApi['send']>[1]) {
+  const answer = await api.send(path, options);
+  assert.equal(answer.status, status, JSON.stringify(answer.body).slice(0, 500));
+  return answer;
+}
+
+const POST = { method: 'POST' };
+const DELETE = { method: 'DELETE' };
+const NOBODY = '/v1/jobs/job_00000000000000000000000000';
+
+describe('every answer is as the OpenAPI document says', () => {
+  test('of /v1/jobs', async () => {
+    await expect(202, '/v1/jobs', { body: { input: ['a', 'b'], metadata: { a: 'b' } } });
+    const waiting = { body: { input: 'a' }, headers: { prefer: 'wait=1' } };
+    await expect(202, '/v1/jobs', waiting);
+    await expectFinished('/v1/jobs', { ...waiting, headers: { prefer: 'wait=30' } });
+    await expect(400, '/v1/jobs', { body: {} });
+    await expect(404, '/v1/jobs', { body: { model: 'nope', input: 'a' } });
+    await expect(413, '/v1/jobs', { body: { input: Array(2_049).fill('a') } });
+    await expect(415, '/v1/jobs', { body: 'a', headers: { 'content-type': 'text/plain' } });
+    await expect(422, '/v1/jobs', { body: { input: '' } });
+    await expect(429, '/v1/jobs', { body: { input: Array(41).fill('a') } });
+    await expect(405, '/v1/jobs', { method: 'PUT' });
+    await expect(200, '/v1/jobs?limit=2');
+    await expect(200, '/v1/jobs?batch=b');
+    await expect(400, '/v1/jobs?limit=0');
+  });
+
+  test('of /v1/jobs/{id} and what is below', async () => {
+    const job = await api.submit({ input: ['a', 'b'] });
+    await expect(200, `/v1/jobs/${job.id}`);
+    await expect(400, `/v1/jobs/${job.id}?wait=x`);
+    await expect(409, `/v1/jobs/${job.id}/retry`, POST);
+    await expect(409, `/v1/jobs/${job.id}`, DELETE);
+    await expect(200, `/v1/jobs/${job.id}/cancel`, POST);
+    await expect(409, `/v1/jobs/${job.id}/cancel`, POST);
+    await expect(200, `/v1/jobs/${job.id}/events`);
+    const headers = { 'last-event-id': 'canceled-0' };
+    await expect(204, `/v1/jobs/${job.id}/events`, { headers });
+    await expect(200, `/v1/jobs/${job.id}`);
+    await expect(202, `/v1/jobs/${job.id}/retry`, POST);
+    await expect(204, `/v1/jobs/${job.id}`, DELETE);
+    for (const below of ['', '/events', '/nothing']) await expect(404, `${NOBODY}${below}`);
+    for (const below of ['/cancel', '/retry']) await expect(404, `${NOBODY}${below}`, POST);
+    await expect(404, NOBODY, DELETE);
+    for (const below of ['/events', '']) await expect(400, `${NOBODY}${below}?x=1`);
+    for (const below of ['/cancel', '/retry']) await expect(400, `${NOBODY}${below}?x=1`, POST);
+    await expect(400, `${NOBODY}?x=1`, DELETE);
+  });
+
+  test('of jobs in every state and with every kind of row', async () => {
+    const error = {
+      ...{ message: 'why', type: 'job_error', code: 'row_crashed_engine' as const },
+      ...{ param: null, retryable: false },
+    };
+    const output = [
+      { tokens: 3, truncated: false, labels: [{ label: 'good', score: 1 }], chunks: 2 },
+      { tokens: 3, truncated: true, embedding: [0.1] },
+      { tokens: 3, truncated: true, embedding: 'AAAA' },
+      { tokens: 0, truncated: false, error },
+    ];
+    for (const finish of [{ output }, { status: 'failed' as const, error }]) {
+      const job = await api.submit({ input: 'a' });
+      await api.finish(job, finish);
+      await expect(200, `/v1/jobs/${job.id}`);
+    }
+    await expect(200, '/v1/jobs?limit=100');
+  });
+
+  test('of /predict, the models and the probes', async () => {
+    await expectFinished('/predict', { body: { text: 'a' } });
+    await expect(504, '/predict', { body: { text: 'a' } });
+    await expect(400, '/predict', { body: {} });
+    await expect(422, '/predict', { body: { text: '' } });
+    await expect(200, '/v1/models');
+    await expect(400, '/v1/models?x=1');
+    await expect(200, '/v1/models/tiny-embedder');
+    await expect(400, '/v1/models/tiny-embedder?x=1');
+    await expect(404, '/v1/models/nope');
+    await expect(200, '/health');
+    await expect(503, '/ready');
+    await expect(200, '/metrics');
+  });
+
+  test('and no operation is left out', () => {
+    const seen = [...api.contract.seen].map((answer) => answer.replace(/ \d+$/, ''));
+    assert.deepEqual(
+      api.contract.operations.filter((each) => !seen.includes(each)),
+      [],
+    );
+    assert.equal(api.contract.operations.length, 13);
+  });
+});
+
+describe('the OpenAPI document', () => {
+  test('is 3.1, and each of its schemas compiles', async () => {
+    const { body } = await api.send('/openapi.json');
+    const { openapi, components } = z
+      .looseObject({
+        openapi: z.string(),
+        components: z.looseObject({ schemas: z.record(z.string(), z.unknown()) }),
+      })
+      .parse(body);
+    assert.equal(openapi, '3.1.0');
+    const ajv = new Ajv2020({ strict: false });
+    ajv.addSchema({ $id: 'document', components }, 'document', true, false);
+    const names = Object.keys(components.schemas);
+    assert.ok(names.includes('Job') && names.includes('JobRequest'));
+    for (const name of names) assert.ok(ajv.getSchema(`document#/components/schemas/${name}`));
+  });
+
+  test('accepts the requests that the API accepts, and refuses those it refuses', async () => {
+    const { body } = await api.send('/openapi.json');
+    const ajv = new Ajv2020({ strict: false });
+    ajv.addSchema({ $id: 'document', ...z.looseObject({}).parse(body) }, 'document', true, false);
+    const validate = ajv.getSchema('document#/components/schemas/JobRequest');
+    assert.ok(validate);
+    const good = { model: 'tiny-pairs', input: [{ text: 'a', text_pair: 'b' }, 'c'] };
+    assert.equal(validate(good), true);
+    await expect(202, '/v1/jobs', { body: good });
+    for (const bad of [{}, { input: 1 }, { input: 'a', x: 1 }, { input: 'a', ttl_s: 0 }]) {
+      assert.equal(validate(bad), false);
+      await expect(400, '/v1/jobs', { body: bad });
+    }
+  });
+});
+
+/** Sends a request that waits for its job, and finishes the job meanwhile. */
+async function expectFinished(path: string, options: Parameters<TestApi['send']>[1]) {
+  const [newest] = await api.store.listIds('default', null, 1);
+  const answer = expect(200, path, options);
+  const model = 'tiny-classifier@1';
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const [id] = await api.store.listIds('default', null, 1);
+    const found = id === undefined ? null : await api.store.find(id, [`infer.${model}`]);
+    if (id !== undefined && id !== newest && found) {
+      await api.finish({ id, model });
+      return answer;
+    }
+    assert.ok(Date.now() < deadline, 'no job was submitted');
+  }
+}

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { JobSchema } from '@headrace/shared/jobs.ts';
+import { z } from 'zod';
+import { TINY_MODELS } from '../helpers/api.ts';
+import { type ApiProcess, startApi } from '../helpers/processes.ts';
+import { startRedis, type TestRedis, testPrefix } from '../helpers/redis.ts';
+
+const MIB = 1_048_576;
+
+let redis: TestRedis;
+let api: ApiProcess;
+before(async () => {
+  redis = await startRedis();
+  api = await startApi({ env: environment() });
+});
+after(async () => {
+  await api.stop();
+  await redis.stop();
+});
+
+function environment(): Record<string, string> {
+  return {
+    REDIS_URL: redis.url,
+    HEADRACE_PREFIX: testPrefix(),
+    HEADRACE_MODELS_DIR: TINY_MODELS,
+    HEADRACE_DEFAULT_MODEL: 'tiny-classifier',
+    HEADRACE_DRAIN_S: '1',
+  };
+}
+
+function post(to: ApiProcess, body: string, headers: Record<string, string> = {}) {
+  return fetch(`${to.url}/v1/jobs`, {
+    method: 'POST',
+    body,
+    headers: { 'content-type': 'application/json', ...headers },
+  });
+}
+
+/** Opens a socket and sends bytes as they are. */
+async function sendRaw(bytes: string): Promise<Socket> {
+  const socket = connect(api.port, '127.0.0.1');
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  socket.write(bytes);
+  return socket;
+}
+
+/** All that a socket receives until the other side closes it. */
+async function received(socket: Socket): Promise<string> {
+  let text = '';
+  socket.setEncoding('utf8');
+  socket.on('data', (chunk: string) => {
+    text += chunk;
+  });
+  // Not `once`: an error before the close, such as a reset, is an end like any other.
+  await new Promise((resolve) => socket.once('close', resolve));
+  return text;
+}
+
+function residentBytes(): number {
+  const status = readFileSync(`/proc/${api.pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
+}
+
+const CHUNKED = [
+  'POST /v1/jobs HTTP/1.1',
+  'host: localhost',
+  'content-type: application/json',
+  'transfer-encoding: chunked',
+  '\r\n',
+].join('\r\n');
+
+describe('over a real port', () => {
+  test('a job is submitted and read', async () => {
+    const response = await post(api, '{"input":"good"}');
+    assert.equal(response.status, 202);
+    const job = JobSchema.parse(await response.json());
+    const read = await fetch(`${api.url}${response.headers.get('location')}`);
+    assert.equal(JobSchema.parse(await read.json()).id, job.id);
+  });
+
+  test('a chunked body without a length is read, and cut at the limit', async () => {
+    const socket = await sendRaw(`${CHUNKED}b\r\n{"input":"a\r\n2\r\n"}\r\n0\r\n\r\n`);
+    const [first] = await once(socket, 'data');
+    assert.match(String(first), /^HTTP\/1\.1 202 /);
+    socket.destroy();
+
+    const endless = await sendRaw(CHUNKED);
+    const answer = received(endless);
+    const chunk = `${(65_536).toString(16)}\r\n${' '.repeat(65_536)}\r\n`;
+    for (let sent = 0; !endless.destroyed && sent < 64 * MIB; sent += chunk.length) {
+      if (endless.write(chunk)) continue;
+      await new Promise((resolve) => endless.once('drain', resolve).once('close', resolve));
+    }
+    assert.match(await answer, /^HTTP\/1\.1 413 [\s\S]*body_too_large/);
+  });
+
+  test('hostile bodies cost no memory', async () => {
+    const bodies = [
+      `{"input":[${'1,'.repeat(500_000)}1]}`,
+      `{${'"a":1,'.repeat(170_000)}"b":1}`,
+      '['.repeat(MIB),
+      `{"input":"a","metadata":{${Array.from({ length: 60_000 }, (_, i) => `"${i}":1`)}}}`,
+      `{"input":"${'x'.repeat(2 * MIB)}"}`,
+    ];
+    /** The largest resident memory over some rounds: it goes up and down with the collector. */
+    const peakOver = async (rounds: number) => {
+      let peak = 0;
+      for (let i = 0; i < rounds; i++) {
+        for (const body of bodies) {
+          const response = await post(api, body);
+          assert.ok(response.status >= 400 && response.status < 500, `${response.status}`);
+          await response.arrayBuffer();
+          peak = Math.max(peak, residentBytes());
+        }
+      }
+      return peak;
+    };
+    const before = await peakOver(15);
+    const grownMib = ((await peakOver(25)) - before) / MIB;
+    assert.ok(grownMib < 50, `grew by ${grownMib.toFixed(0)} MiB`);
+  });
+
+  test('bytes that are no HTTP get an answer in the form of the contract', async () => {
+    const broken = ['\u0016\u0003\u0001', `GET / HTTP/1.1\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`];
+    for (const bytes of broken) {
+      const answer = await received(await sendRaw(bytes));
+      assert.match(answer, /^HTTP\/1\.1 400 [\s\S]*x-request-id: [0-9a-f-]{36}/);
+      assert.match(answer, /"code":"invalid_request"/);
+    }
+    const target = await sendRaw('GET /\\evil HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+    assert.match(await received(target), /^HTTP\/1\.1 400 [\s\S]*"code":"invalid_request"/);
+  });
+
+  test('sockets that send their headers too slowly are closed', async () => {
+    const sockets = await Promise.all(
+      Array.from({ length: 100 }, (_, i) => sendRaw(i % 2 ? '' : 'POST /v1/jobs HTTP/1.1\r\nx: ')),
+    );
+    const drip = setInterval(() => {
+      for (const socket of sockets) if (socket.writable) socket.write('a');
+    }, 1_000);
+    const closed = Promise.all(sockets.map((socket) => received(socket)));
+    assert.equal((await post(api, '{"input":"a"}')).status, 202);
+    await closed;
+    clearInterval(drip);
+  });
+});
+
+describe('on SIGTERM', () => {
+  test('who waits gets the job as it is, streams end, and the process leaves with 0', async () => {
+    const own = await startApi({ env: environment() });
+    const waiting = post(own, '{"input":"a"}', { prefer: 'wait=60' });
+    const predicting = fetch(`${own.url}/predict`, {
+      method: 'POST',
+      body: '{"text":"a"}',
+      headers: { 'content-type': 'application/json' },
+    });
+    await untilQueued(own, 2);
+    const job = JobSchema.parse(await (await post(own, '{"input":"a"}')).json());
+    const events = await fetch(`${own.url}/v1/jobs/${job.id}/events`);
+    const stopped = own.stop();
+    assert.match(await events.text(), /^id: queued-0\nevent: status\n/);
+    const accepted = await waiting;
+    assert.equal(accepted.status, 202);
+    assert.equal(JobSchema.parse(await accepted.json()).status, 'queued');
+    const refused = await predicting;
+    assert.equal(refused.status, 503);
+    assert.match(await refused.text(), /"code":"not_ready".*"job_id":"job_/);
+    assert.deepEqual(await stopped, { code: 0, signal: null });
+    assert.ok(own.logs.some((record) => record.event === 'api.stopped' && record.clean === true));
+    assert.deepEqual(own.otherOutput, []);
+  });
+});
+
+async function untilQueued(own: ApiProcess, count: number): Promise<void> {
+  const Page = z.object({ data: z.array(z.unknown()) });
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const page = Page.parse(await (await fetch(`${own.url}/v1/jobs`)).json());
+    if (page.data.length === count) return;
+    assert.ok(Date.now() < deadline, 'the jobs were not submitted');
+  }
+}
+
+test('a wrong configuration ends the process with every problem on its output', async () => {
+  await assert.rejects(
+    startApi({ env: { ...environment(), PORT: 'x', HOST: '0.0.0.0' } }),
+    ({ message }: Error) => /ended with 1[\s\S]*PORT/.test(message) && /HOST: /.test(message),
+  );
+});

@@ -1,0 +1,56 @@
+/** How much of a fault is inflicted: in CI, in a quick look, in the run that counts. */
+export type Scale = 'short' | 'quick' | 'long';
+
+/** Plain figures of a run; times are in seconds or milliseconds as the name says. */
+export type Figures = Record<string, number | string>;
+
+export interface RowResult {
+  figures: Figures;
+  /** Promises that were broken; never because a machine is slow. */
+  missed: string[];
+  /** Times beyond their goal. */
+  late: string[];
+  notes?: string;
+}
+
+export interface RowContext {
+  /** Tells the reader of the terminal how far the row is. */
+  say(text: string): void;
+}
+
+/** One line of the table in RELIABILITY.md. */
+export interface ChaosRow {
+  /** Number of the fault; `soak` is no fault but the sum of several. */
+  row: number | 'soak';
+  title: string;
+  goal: string;
+  /** What was measured on BullMQ alone with its default options. */
+  plainBullmq: string;
+  /** Figures that the goal is about, by name. */
+  headline: string[];
+  run(context: RowContext, scale: Scale): Promise<RowResult>;
+}
+
+/**
+ * Names the promises that do not hold. Those under `times` depend on the machine; CI looks at the
+ * others only.
+ */
+export function judge(
+  promises: Record<string, boolean>,
+  times: Record<string, boolean> = {},
+): Pick<RowResult, 'missed' | 'late'> {
+  const broken = (all: Record<string, boolean>) => Object.keys(all).filter((name) => !all[name]);
+  return { missed: broken(promises), late: broken(times) };
+}
+
+export function passed({ missed, late }: RowResult): boolean {
+  return missed.length === 0 && late.length === 0;
+}
+
+/** A row that was run. */
+export interface Report extends RowResult {
+  row: ChaosRow['row'];
+  title: string;
+  passed: boolean;
+  seconds: number;
+}

@@ -1,0 +1,126 @@
+import { createKeyspace, inferQueueName, type Keyspace } from '@headrace/shared/queues.ts';
+import { TINY_MODELS } from '../../helpers/engines.ts';
+import {
+  type ApiProcess,
+  type LogRecord,
+  type ServiceProcess,
+  startApi,
+  startWorker,
+} from '../../helpers/processes.ts';
+import {
+  startRedis,
+  type TestRedis,
+  type TestRedisOptions,
+  testPrefix,
+} from '../../helpers/redis.ts';
+import { JobClient, readMetric } from './job-client.ts';
+import { Observer } from './observer.ts';
+
+export interface StackOptions {
+  /** Of all models that the workers serve; the first is the default one of the API. */
+  models: string[];
+  modelsDir?: string;
+  /** Workers to begin with. */
+  workers?: number;
+  workerEnv?: Record<string, string>;
+  redis?: TestRedisOptions;
+  /** Where the services find Redis, if not where it is. */
+  urlOf?: (redis: TestRedis) => Promise<string>;
+}
+
+/** The whole system: a Redis of its own, the API and workers as processes, and who watches them. */
+export interface Stack extends AsyncDisposable {
+  redis: TestRedis;
+  api: ApiProcess;
+  client: JobClient;
+  observer: Observer;
+  keys: Keyspace;
+  /** Queue of the default model. */
+  queue: string;
+  /** Workers that live. */
+  workers: ServiceProcess[];
+  /** Logs of all services that were ever started. */
+  logs(): LogRecord[];
+  startWorker(env?: Record<string, string>): Promise<ServiceProcess>;
+  /** Starts another worker in the place of one that has ended. */
+  replace(worker: ServiceProcess): Promise<ServiceProcess>;
+}
+
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const undo = new AsyncDisposableStack();
+  try {
+    return await build(options, undo);
+  } catch (error) {
+    await undo.disposeAsync();
+    throw error;
+  }
+}
+
+async function build(options: StackOptions, undo: AsyncDisposableStack): Promise<Stack> {
+  const { models, modelsDir = TINY_MODELS, workerEnv = {}, urlOf } = options;
+  const redis = await startRedis(options.redis ?? {});
+  undo.defer(() => redis.stop());
+  const prefix = testPrefix();
+  const keys = createKeyspace(prefix);
+  const env = {
+    REDIS_URL: (await urlOf?.(redis)) ?? redis.url,
+    HEADRACE_PREFIX: prefix,
+    HEADRACE_MODELS_DIR: modelsDir,
+    HEADRACE_DEFAULT_MODEL: models[0] ?? '',
+  };
+  const observer = new Observer(redis.url, keys);
+  undo.defer(() => observer.stop());
+  await observer.start();
+
+  const all: ServiceProcess[] = [];
+  const workers: ServiceProcess[] = [];
+  undo.defer(() => Promise.all(all.map((service) => service.stop())).then(() => undefined));
+  const addWorker = async (own: Record<string, string> = {}) => {
+    const settings = { HEADRACE_ENGINES: '1', HEADRACE_MODELS: models.join(), ...workerEnv };
+    const worker = await startWorker({ env: { ...env, ...settings, ...own } });
+    all.push(worker);
+    workers.push(worker);
+    return worker;
+  };
+  const first = Array.from({ length: options.workers ?? 1 }, () => addWorker());
+  const [api] = await Promise.all([startApi({ env }), ...first]);
+  all.push(api);
+  const client = new JobClient(api.url);
+  undo.defer(() => client.close());
+  return {
+    ...{ redis, api, client, observer, keys, workers },
+    queue: inferQueueName(`${models[0]}@1`),
+    logs: () => all.flatMap((service) => [...service.logs]),
+    startWorker: addWorker,
+    replace(worker) {
+      workers.splice(workers.indexOf(worker), 1);
+      return addWorker();
+    },
+    [Symbol.asyncDispose]: () => undo.disposeAsync(),
+  };
+}
+
+/** Jobs that BullMQ's check has found without a lock. */
+export function countStalls(stack: Stack): number {
+  return stack.logs().filter(({ event }) => event === 'job.stalled').length;
+}
+
+/** The first record from now on that fits. */
+export function nextLog(
+  service: ServiceProcess,
+  fits: (record: LogRecord) => boolean,
+): Promise<LogRecord> {
+  const past = service.logs.length;
+  return service.waitForLog((record) => fits(record) && service.logs.indexOf(record) >= past);
+}
+
+/** A metric of a worker, see `JobClient.metric`. */
+export async function workerMetric(
+  worker: ServiceProcess,
+  name: string,
+  label = '',
+): Promise<number> {
+  const listening = await worker.waitForLog(({ event }) => event === 'worker.listening');
+  const response = await fetch(`http://127.0.0.1:${Number(listening.port)}/metrics`);
+  return readMetric(await response.text(), name, label);
+}

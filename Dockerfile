@@ -1,0 +1,15 @@
+# One image for every service; the command says which one runs. The GPU image is another.
+FROM node:24-slim
+ENV NODE_ENV=production
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+COPY apps/api/package.json apps/api/
+COPY apps/worker/package.json apps/worker/
+COPY packages/shared/package.json packages/shared/
+# Without install scripts: that of ONNX Runtime would download CUDA libraries.
+RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
+COPY packages packages
+COPY apps apps
+COPY models models
+USER node
+CMD ["node", "apps/api/src/main.ts"]

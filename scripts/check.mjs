@@ -1,0 +1,20 @@
+import { bootstrap } from './bootstrap.mjs';
+import { SetupError } from './setup/setup-error.mjs';
+
+const USAGE = `usage: npm test                       the whole gate: types, lint, dead code, tests
+       npm test -- tests/unit/x.test.ts   these test files alone
+       npm test -- --only types           one step alone: types, lint, dead-code or tests
+       npm run format                     writes what lint would have`;
+
+await bootstrap({ redis: needsRedis(process.argv.slice(2)) }, async ({ redisServer }) => {
+  // Loaded after set-up: it may use what only Node 24 has.
+  const { parseGate, runGate } = await import('./check/gate.mjs');
+  const plan = parseGate(process.argv.slice(2));
+  if (plan === null) throw new SetupError(USAGE);
+  return runGate(plan, redisServer);
+});
+
+/** @param {string[]} args */
+function needsRedis(args) {
+  return !args.includes('--fix') && !['types', 'lint', 'dead-code'].includes(args[1] ?? '');
+}

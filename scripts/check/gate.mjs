@@ -1,0 +1,89 @@
+import { globSync } from 'node:fs';
+import { passThrough, programEnv, runQuietly } from '../setup/command.mjs';
+import { ROOT } from '../setup/paths.mjs';
+
+const TESTS = 'tests/{unit,contract,integration,chaos}/**/*.test.ts';
+
+// Files at once. Tests that start engines load both cores of a small machine with two of them.
+const TEST_FILES_AT_ONCE = 2;
+const TEST_TIMEOUT_MS = 300_000;
+
+/** @type {Record<string, string[]>} each runs with Node and prints what it found */
+const CHECKS = {
+  types: ['node_modules/typescript/bin/tsc', '--noEmit'],
+  lint: ['node_modules/@biomejs/biome/bin/biome', 'check', '.'],
+  'dead-code': ['node_modules/knip/bin/knip.js', '--no-progress', '--no-config-hints'],
+};
+const FORMAT = ['node_modules/@biomejs/biome/bin/biome', 'check', '--write', '.'];
+
+/**
+ * @typedef {{ fix: true } | { checks: string[], tests: string[] }} Gate
+ * @param {string[]} args
+ * @returns {Gate | null} null when they make no sense
+ */
+export function parseGate(args) {
+  const [option, name = '', ...rest] = args;
+  if (option === undefined) return { checks: Object.keys(CHECKS), tests: allTests() };
+  if (option === '--fix') return args.length === 1 ? { fix: true } : null;
+  if (option !== '--only') return args.some((a) => a.startsWith('-')) ? null : onlyTests(args);
+  if (rest.length > 0) return null;
+  if (name === 'tests') return onlyTests(allTests());
+  return Object.hasOwn(CHECKS, name) ? { checks: [name], tests: [] } : null;
+}
+
+/** @param {string[]} tests */
+function onlyTests(tests) {
+  return { checks: [], tests };
+}
+
+function allTests() {
+  return globSync(TESTS, { cwd: ROOT }).sort();
+}
+
+/**
+ * Runs every step, also after one that failed, and ends with one line for each.
+ * @param {Gate} gate
+ * @param {string | null} redisServer
+ * @returns {Promise<number>} exit code
+ */
+export async function runGate(gate, redisServer) {
+  if ('fix' in gate) return passThrough(process.execPath, FORMAT, { env: process.env });
+  const results = [];
+  for (const name of gate.checks) results.push(await timed(name, () => check(name)));
+  if (gate.tests.length > 0) {
+    results.push(await timed('tests', () => runTests(gate.tests, redisServer)));
+  }
+  for (const { name, ok, seconds } of results) {
+    console.log(`${ok ? '✔' : '✖'} ${name} ${ok ? 'passed' : 'FAILED'} (${seconds} s)`);
+  }
+  return results.every(({ ok }) => ok) ? 0 : 1;
+}
+
+/**
+ * @param {string} name
+ * @param {() => Promise<boolean>} step
+ */
+async function timed(name, step) {
+  const start = performance.now();
+  const ok = await step();
+  return { name, ok, seconds: ((performance.now() - start) / 1000).toFixed(1) };
+}
+
+/** @param {string} name */
+async function check(name) {
+  console.log(`— ${name}`);
+  const { ok, output } = await runQuietly(process.execPath, CHECKS[name] ?? [], { cwd: ROOT });
+  if (!ok) console.log(output);
+  return ok;
+}
+
+/**
+ * @param {string[]} files
+ * @param {string | null} redisServer
+ */
+async function runTests(files, redisServer) {
+  console.log('— tests');
+  const options = [`--test-concurrency=${TEST_FILES_AT_ONCE}`, `--test-timeout=${TEST_TIMEOUT_MS}`];
+  const args = ['--test', ...options, ...files];
+  return (await passThrough(process.execPath, args, { env: programEnv(redisServer) })) === 0;
+}

@@ -1,0 +1,11 @@
+import { existsSync } from 'node:fs';
+import { bootstrap } from './bootstrap.mjs';
+import { passThrough, programEnv } from './setup/command.mjs';
+import { SetupError } from './setup/setup-error.mjs';
+
+// node scripts/run.mjs <file> [arguments]: any program of ours, after the same set-up.
+await bootstrap({ redis: true }, async ({ redisServer }) => {
+  const [file, ...args] = process.argv.slice(2);
+  if (!file || !existsSync(file)) throw new SetupError(`There is no program ${file ?? ''}`);
+  return passThrough(process.execPath, [file, ...args], { env: programEnv(redisServer) });
+});

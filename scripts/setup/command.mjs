@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process';
+import { delimiter, dirname } from 'node:path';
+import { ROOT } from './paths.mjs';
+
+const FORWARDED = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
+const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGKILL: 9 };
+
+/**
+ * Runs a command on this terminal and passes signals on to it.
+ * @param {string} file
+ * @param {string[]} args
+ * @param {{ env: NodeJS.ProcessEnv, tied?: boolean }} options
+ *   `tied` gives it an IPC channel, by which it notices when this process is killed
+ * @returns {Promise<number>} its exit code, as a shell would give it
+ */
+export function passThrough(file, args, { env, tied = false }) {
+  const stdio = /** @type {const} */ (['inherit', 'inherit', 'inherit']);
+  const child = spawn(file, args, {
+    stdio: tied ? [...stdio, 'ipc'] : [...stdio],
+    cwd: ROOT,
+    env,
+  });
+  const forwards = FORWARDED.map((signal) => {
+    const forward = () => child.kill(signal);
+    process.on(signal, forward);
+    return () => process.off(signal, forward);
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) => {
+      for (const undo of forwards) undo();
+      resolve(code ?? 128 + (Object.entries(SIGNAL_NUMBERS).find(([s]) => s === signal)?.[1] ?? 0));
+    });
+  });
+}
+
+/**
+ * What tests and benchmarks run with: the Node and the Redis that set-up found.
+ * @param {string | null} redisServer
+ */
+export function programEnv(redisServer) {
+  const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter);
+  return { ...process.env, PATH, REDIS_SERVER: redisServer ?? '' };
+}
+
+/**
+ * Runs a command without showing what it prints.
+ * @param {string} file
+ * @param {string[]} args
+ * @param {{ env?: NodeJS.ProcessEnv, cwd?: string }} [options]
+ * @returns {Promise<{ ok: boolean, output: string }>} stdout and stderr together
+ */
+export function runQuietly(file, args, options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    child.stdout.on('data', (data) => {
+      output += data;
+    });
+    child.stderr.on('data', (data) => {
+      output += data;
+    });
+    child.once('error', (error) => resolve({ ok: false, output: error.message }));
+    child.once('close', (code) => resolve({ ok: code === 0, output }));
+  });
+}

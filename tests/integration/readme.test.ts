@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { JobSchema } from '@headrace/shared/jobs.ts';
+import { z } from 'zod';
+import { withConfiguration } from '../../scripts/docs/readme-config.ts';
+import {
+  type ApiProcess,
+  type ServiceProcess,
+  startApi,
+  startWorker,
+} from '../helpers/processes.ts';
+import { startRedis, type TestRedis, testPrefix } from '../helpers/redis.ts';
+
+const readme = readFileSync(fileURLToPath(new URL('../../README.md', import.meta.url)), 'utf8');
+
+let redis: TestRedis;
+let api: ApiProcess;
+let worker: ServiceProcess;
+before(async () => {
+  redis = await startRedis();
+  const env = { REDIS_URL: redis.url, HEADRACE_PREFIX: testPrefix() };
+  api = await startApi({ env });
+  worker = await startWorker({
+    env: { ...env, HEADRACE_ENGINES: '1', HEADRACE_MODELS: 'sentiment,minilm' },
+  });
+});
+after(async () => {
+  await Promise.all([api?.stop(), worker?.stop()]);
+  await redis?.stop();
+});
+
+/** The curl commands of the README in order, each on one line. */
+const commands = [...readme.matchAll(/```sh\n(curl[\s\S]*?)```/g)].map(([, command = '']) =>
+  command.replaceAll('\\\n', ' ').trim(),
+);
+
+/** Does what the command says, against the API of this test. */
+async function curl(command: string, jobId = ''): Promise<{ status: number; json: unknown }> {
+  const path = /http:\/\/127\.0\.0\.1:8000([^\s']*)/.exec(command)?.[1]?.replace('job_…', jobId);
+  const body = / -d '([^']*)'/.exec(command)?.[1];
+  const headers = [...command.matchAll(/ -H '([^:]+): ([^']*)'/g)].map(
+    ([, name = '', value = '']): [string, string] => [name, value],
+  );
+  const response = await fetch(`${api.url}${path}`, {
+    headers,
+    ...(body === undefined ? {} : { method: 'POST', body }),
+  });
+  return { status: response.status, json: await response.json() };
+}
+
+function command(index: number): string {
+  const found = commands[index];
+  assert.ok(found, `the README has ${commands.length} curl commands`);
+  return found;
+}
+
+describe('what the README shows', () => {
+  test('the first curl has the answer that stands below it', async () => {
+    const shown = /```json\n(\{"label".*\})\n```/.exec(readme)?.[1] ?? '';
+    const { json } = await curl(command(0));
+    const answer = z.object({ label: z.string(), score: z.number() }).parse(json);
+    const rounded = { ...answer, score: Math.round(answer.score * 100) / 100 };
+    assert.equal(JSON.stringify(rounded), shown);
+  });
+
+  test('a job is submitted and polled', async () => {
+    const submitted = await curl(command(1));
+    assert.equal(submitted.status, 202);
+    const polled = await curl(command(2), JobSchema.parse(submitted.json).id);
+    const job = JobSchema.parse(polled.json);
+    assert.deepEqual(
+      job.output?.map((row) => row.labels?.[0]?.label),
+      ['negative', 'neutral'],
+    );
+  });
+
+  test('minilm gives 384 numbers', async () => {
+    const job = JobSchema.parse((await curl(command(3))).json);
+    assert.equal(job.output?.[0]?.embedding?.length, 384);
+  });
+
+  test('its table of variables is that of the code', () => {
+    assert.equal(readme, withConfiguration(readme));
+  });
+});

@@ -49,6 +49,21 @@ describe('a tokenizer pool', () => {
     });
   });
 
+  test('does short rows at once, like any other', async () => {
+    const pool = createPool({ threads: 1, inlineCharacters: 100 });
+    await pool.loadModel(MODEL, TINY);
+    const inline = inlineOf(TINY);
+    for (const text of ['the cat', 'the cat '.repeat(50)]) {
+      assert.deepEqual(
+        await pool.tokenize(MODEL, single(text), 'chunk'),
+        inline(single(text), 'chunk'),
+      );
+    }
+    await rejectsWith(pool.tokenize(MODEL, single('cat '.repeat(20)), 'error'), 'text_too_long');
+    await pool.stop();
+    await rejectsWith(pool.tokenize(MODEL, single('the cat'), 'truncate'), 'not_ready');
+  });
+
   test('fails the row that is too long and not its neighbours', async () => {
     const pool = createPool({ threads: 1 });
     await pool.loadModel(MODEL, TINY);
@@ -183,8 +198,9 @@ describe('stop', () => {
   });
 });
 
+/** These tests are about the threads: nothing is short enough to do without them. */
 function createPool(options: TokenizerPoolOptions): TokenizerPool {
-  const pool = new TokenizerPool(options);
+  const pool = new TokenizerPool({ inlineCharacters: 0, ...options });
   pools.push(pool);
   return pool;
 }

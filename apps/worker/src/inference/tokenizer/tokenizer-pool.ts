@@ -4,6 +4,7 @@ import type { RowInput } from '@headrace/shared/queues.ts';
 import type { Overflow } from '@headrace/shared/tasks/task.ts';
 import { createTick } from '@headrace/shared/tick.ts';
 import type { TokenizedRow } from '../encoding.ts';
+import { LoadedTokenizers } from './loaded-tokenizers.ts';
 import { type PendingRow, type ThreadDeath, ThreadHandle } from './thread-handle.ts';
 import type { TokenizerSpec } from './thread-protocol.ts';
 import { readableCharacters } from './truncate.ts';
@@ -13,12 +14,19 @@ export interface TokenizerPoolOptions {
   log?: Logger;
   /** A thread that needs more is ended and replaced; a row that did it twice fails. */
   maxHeapMb?: number;
+  /** A turn with no more characters than this is tokenized at once, in the caller's thread. */
+  inlineCharacters?: number;
   /** What a thread runs; tests give one that can be made to crash. */
   entry?: URL;
 }
 
 const ENTRY = new URL('./tokenizer-thread.ts', import.meta.url);
 const DEFAULT_HEAP_MB = 1024;
+/**
+ * A message to a thread and back costs more than so short a text does, in time and in processor;
+ * the worst text of this length takes about 2 ms.
+ */
+const INLINE_CHARACTERS = 2_048;
 /** Bounds of one message, so that a row never waits long behind its neighbours. */
 const MESSAGE_ROWS = 64;
 const MESSAGE_CHARACTERS = 32_768;
@@ -26,7 +34,7 @@ const MESSAGE_CHARACTERS = 32_768;
 const START_ATTEMPTS = 3;
 
 /**
- * Tokenizer threads that share one queue. The rows of one event-loop turn go out together, in as
+ * Tokenizer threads that share one queue; what is short is not worth a thread. The rows of one event-loop turn go out together, in as
  * few messages as their bounds allow, to the thread that has least to do. Rows wait in the pool and
  * not in a thread, so a long document holds up nothing while another thread is free.
  */
@@ -35,9 +43,11 @@ export class TokenizerPool {
   readonly #models = new Map<string, TokenizerSpec>();
   readonly #threads = new Set<ThreadHandle>();
   readonly #enqueue = createTick<PendingRow>((rows) => {
+    if (this.#isShort(rows)) return this.#encodeHere(rows);
     for (const row of rows) this.#queue.push(row);
     this.#dispatch();
   });
+  readonly #here = new LoadedTokenizers();
   #queue: PendingRow[] = [];
   #starting: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
@@ -74,6 +84,7 @@ export class TokenizerPool {
     this.#models.set(model, spec);
     try {
       await Promise.all([...this.#threads].map((thread) => thread.loadModel(model, spec)));
+      this.#here.load(model, spec);
     } catch (error) {
       this.#models.delete(model);
       throw error;
@@ -137,6 +148,25 @@ export class TokenizerPool {
     });
     this.#threads.add(thread);
     return thread;
+  }
+
+  /** Whether the rows of a turn are few and short, and nothing waits that came before them. */
+  #isShort(rows: PendingRow[]): boolean {
+    const limit = this.#options.inlineCharacters ?? INLINE_CHARACTERS;
+    if (this.#queue.length > 0 || this.#refusal() !== null) return false;
+    return rows.reduce((sum, { characters }) => sum + characters, 0) <= limit;
+  }
+
+  #encodeHere(rows: PendingRow[]): void {
+    for (const { row, resolve, reject } of rows) {
+      try {
+        resolve(this.#here.encode(row));
+      } catch (error) {
+        reject(
+          error instanceof AppError ? error : new AppError('tokenizer_failed', { cause: error }),
+        );
+      }
+    }
   }
 
   #dispatch(): void {

@@ -2,10 +2,9 @@
  * The entry of a tokenizer thread: turns texts into ids, many rows a message. It never loads ONNX
  * Runtime, whose threads must not be ended, and it never writes a text anywhere.
  */
-import { readFileSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { AppError } from '@headrace/shared/errors.ts';
-import type { TokenizedRow } from '../encoding.ts';
+import { LoadedTokenizers } from './loaded-tokenizers.ts';
 import { packTokenizedRows } from './packed-rows.ts';
 import type {
   FromThread,
@@ -14,9 +13,8 @@ import type {
   TokenizerSpec,
   ToThread,
 } from './thread-protocol.ts';
-import { createTokenizer, type Tokenizer } from './tokenizer.ts';
 
-const models = new Map<string, { tokenizer: Tokenizer; maxTokens: number }>();
+const tokenizers = new LoadedTokenizers();
 
 // Only the pool writes to this port.
 parentPort?.on('message', (message: ToThread) => {
@@ -31,8 +29,7 @@ function send(message: FromThread, transfer: ArrayBuffer[] = []): void {
 
 function load(model: string, spec: TokenizerSpec): FromThread {
   try {
-    const tokenizer = createTokenizer(readFileSync(spec.path, 'utf8'), spec);
-    models.set(model, { tokenizer, maxTokens: spec.maxTokens });
+    tokenizers.load(model, spec);
     return { type: 'loaded', model };
   } catch (error) {
     return { type: 'load_failed', model, message: describe(error) };
@@ -44,7 +41,7 @@ function answer(rows: ThreadRow[]): void {
   const packed = packTokenizedRows(
     rows.map((row, index) => {
       try {
-        return encode(row);
+        return tokenizers.encode(row);
       } catch (error) {
         failures.push(readFailure(index, error));
         return null;
@@ -52,12 +49,6 @@ function answer(rows: ThreadRow[]): void {
     }),
   );
   send({ type: 'rows', packed, failures }, [packed.buffer]);
-}
-
-function encode(row: ThreadRow): TokenizedRow {
-  const model = models.get(row.model);
-  if (model === undefined) throw new AppError('model_not_found');
-  return model.tokenizer.encode(row, model.maxTokens, row.overflow);
 }
 
 function readFailure(index: number, error: unknown): RowFailure {

@@ -1,0 +1,103 @@
+import type { Lifecycle } from '@headrace/shared/lifecycle.ts';
+import { type ModelFolder, modelRef } from '@headrace/shared/manifests.ts';
+import { type ApiProcess, startApi, startWorker } from '../tests/helpers/processes.ts';
+import { startRedis, type TestRedis, testPrefix } from '../tests/helpers/redis.ts';
+import { childPids, machineCpuMs, mainThreadCpuMs, processCpuMs } from './cpu-time.ts';
+import { untilSuccess } from './until-success.ts';
+
+/** Processor time so far, in milliseconds. */
+export interface CpuTimes {
+  client: number;
+  api: number;
+  /** The worker's main thread: fetching, batching, storing. */
+  supervisor: number;
+  /** Its other threads: tokenizers, and the runtime's own. */
+  tokenizers: number;
+  redis: number;
+  engines: number;
+  /** Everything on the machine, strangers included. */
+  machine: number;
+}
+
+/** Where the services of one measurement meet. */
+export interface ServiceEnv {
+  REDIS_URL: string;
+  HEADRACE_PREFIX: string;
+}
+
+/** Redis, API and worker of one model, as they run in service. */
+export interface System {
+  env: ServiceEnv;
+  apiUrl: string;
+  cpuTimes(): CpuTimes;
+  /** Cells of all tensor batches so far, from the worker's metrics. */
+  cells(): Promise<{ real: number; padded: number }>;
+}
+
+export async function startSystem(
+  { manifest }: ModelFolder,
+  engine: 'onnx' | 'null',
+  lifecycle: Lifecycle,
+): Promise<System> {
+  const { redis, env } = await startBenchRedis(lifecycle);
+  const model = modelRef(manifest);
+  const worker = await startWorker({
+    env: { ...env, HEADRACE_MODELS: model, HEADRACE_ENGINE: engine, HEADRACE_PROBES_PORT: '0' },
+  });
+  lifecycle.push('worker', worker.stop);
+  const api = await startBenchApi(env, model, lifecycle);
+  const probes = worker.logs.find(({ event }) => event === 'worker.listening');
+  const engines = childPids(worker.pid);
+  return {
+    env,
+    apiUrl: api.url,
+    cells: () => readCells(`http://127.0.0.1:${probes?.port}/metrics`),
+    cpuTimes() {
+      const { user, system } = process.cpuUsage();
+      const supervisor = mainThreadCpuMs(worker.pid);
+      return {
+        client: (user + system) / 1000,
+        api: processCpuMs(api.pid),
+        supervisor,
+        tokenizers: processCpuMs(worker.pid) - supervisor,
+        redis: processCpuMs(redis.pid),
+        engines: engines.reduce((total, pid) => total + processCpuMs(pid), 0),
+        machine: machineCpuMs(),
+      };
+    },
+  };
+}
+
+/** Redis as `npm start` runs it: an append-only file, synced every second. */
+export async function startBenchRedis(
+  lifecycle: Lifecycle,
+): Promise<{ redis: TestRedis; env: ServiceEnv }> {
+  const redis = await startRedis({ appendonly: true });
+  lifecycle.push('redis', redis.stop);
+  return { redis, env: { REDIS_URL: redis.url, HEADRACE_PREFIX: testPrefix() } };
+}
+
+/** The real API in a process of its own; it takes jobs, with or without a worker. */
+export async function startBenchApi(
+  env: ServiceEnv,
+  defaultModel: string,
+  lifecycle: Lifecycle,
+): Promise<ApiProcess> {
+  const settings = { HEADRACE_DEFAULT_MODEL: defaultModel, HEADRACE_READY_NEEDS_WORKER: 'off' };
+  const api = await startApi({ env: { ...env, ...settings } });
+  lifecycle.push('api', api.stop);
+  await untilSuccess(async () => {
+    const answer = await fetch(`${api.url}/ready`);
+    if (!answer.ok) throw new Error(`/ready answers ${answer.status}: ${await answer.text()}`);
+  });
+  return api;
+}
+
+async function readCells(url: string): Promise<{ real: number; padded: number }> {
+  const text = await (await fetch(url)).text();
+  const count = (kind: string) =>
+    Number(
+      new RegExp(`^headrace_cells_total{.*kind="${kind}".*} (\\S+)$`, 'm').exec(text)?.[1] ?? 0,
+    );
+  return { real: count('real'), padded: count('padded') };
+}

@@ -1,0 +1,37 @@
+import type { Figure } from './part.ts';
+
+interface Target {
+  figure: string;
+  at: 'least' | 'most';
+  value: number;
+}
+
+/** What Headrace promises, by the names of the figures. */
+export const TARGETS: readonly Target[] = [
+  { figure: 'ratios.http_minilm', at: 'least', value: 0.9 },
+  { figure: 'ratios.http_sentiment', at: 'least', value: 0.8 },
+  { figure: 'ratios.null_engine', at: 'least', value: 0.4 },
+  { figure: 'ratios.submit', at: 'least', value: 0.7 },
+  { figure: 'ratios.submit_http', at: 'least', value: 0.7 },
+  { figure: 'idle_overhead_ms.p50', at: 'most', value: 2 },
+  { figure: 'idle_overhead_ms.p99', at: 'most', value: 6 },
+  { figure: 'padding_ratio', at: 'most', value: 0.05 },
+  { figure: 'ready_s', at: 'most', value: 3 },
+];
+
+/** A target and what was reached; null where nothing was measured. */
+export interface Verdict extends Target {
+  reached: number | null;
+  met: boolean | null;
+}
+
+export function judge(figures: readonly Figure[]): Verdict[] {
+  return TARGETS.map((target) => {
+    const reached = figures.find(({ name }) => name === target.figure)?.value ?? null;
+    return { ...target, reached, met: reached === null ? null : isMet(target, reached) };
+  });
+}
+
+function isMet({ at, value }: Target, reached: number): boolean {
+  return at === 'least' ? reached >= value : reached <= value;
+}

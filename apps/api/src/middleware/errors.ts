@@ -1,4 +1,4 @@
-import { AppError, errorBody } from '@headrace/shared/errors.ts';
+import { AppError, type ErrorCode, errorBody } from '@headrace/shared/errors.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
@@ -17,6 +17,9 @@ export type RenderError = (
   extra?: Record<string, unknown>,
 ) => Response;
 
+/** Answers that a probe or a patient caller asked for. */
+const EXPECTED = new Set<ErrorCode>(['wait_timeout', 'not_ready']);
+
 /** The client has gone while its body was read; nobody gets the answer. */
 const CLIENT_GONE = /aborted|prematurely closed|ECONNRESET/;
 
@@ -26,7 +29,7 @@ export function createErrorRenderer({ metrics, log }: ErrorRendererDeps): Render
 
   function report(c: Context<ApiEnv>, failure: AppError): void {
     metrics.counters.errors.inc({ code: failure.code });
-    if (failure.status < 500 || failure.code === 'wait_timeout') return;
+    if (failure.status < 500 || EXPECTED.has(failure.code)) return;
     const level = failure.code === 'internal' ? 'error' : 'warn';
     throttle(failure.code, (swallowed) => {
       const request_id = c.get('requestId');

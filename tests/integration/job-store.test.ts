@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { createFairOrder } from '@headrace/shared/fair-order.ts';
 import { newJobId } from '@headrace/shared/ids.ts';
-import { checkRecord, type FinishedJob, JobStore } from '@headrace/shared/job-store.ts';
+import {
+  checkRecord,
+  type FinishedJob,
+  JobStore,
+  parseNotice,
+} from '@headrace/shared/job-store.ts';
 import { finishedRecord } from '@headrace/shared/jobs.ts';
 import { createLogger } from '@headrace/shared/logger.ts';
 import { createKeyspace, type JobPayload, type Keyspace } from '@headrace/shared/queues.ts';
@@ -81,6 +86,36 @@ describe('job store', () => {
     const ids = Array.from({ length: 50 }, (_, i) => newJobId(i));
     await Promise.all(ids.map((id) => store.finish(finishedJob(id, 'succeeded'))));
     assert.deepEqual((await notice).split(','), ids);
+    subscriber.disconnect();
+  });
+
+  test('sends a single small record along with its notice', async () => {
+    const { keys, store } = setUp();
+    const subscriber = redis.duplicate();
+    await subscriber.subscribe(keys.finishedChannel);
+    const heard: string[] = [];
+    const third = new Promise<void>((resolve) => {
+      subscriber.on('message', (_channel, message) => {
+        if (heard.push(message) === 3) resolve();
+      });
+    });
+    const [small, refused, large] = [newJobId(1), newJobId(1), newJobId(2)];
+    await store.finish(finishedJob(small, 'succeeded'));
+    await store.finish(finishedJob(small, 'canceled'));
+    const job = finishedJob(large, 'succeeded');
+    job.record.job.metadata = { note: 'x'.repeat(5_000) };
+    await store.finish(job);
+    await store.finish(finishedJob(refused, 'canceled'));
+    await third;
+    const notices = heard.map(parseNotice);
+    assert.deepEqual(
+      notices.map(({ ids, record }) => [ids, record?.job.status ?? null]),
+      [
+        [[small], 'succeeded'],
+        [[large], null],
+        [[refused], 'canceled'],
+      ],
+    );
     subscriber.disconnect();
   });
 

@@ -1,11 +1,14 @@
+import { parseNotice } from '@headrace/shared/job-store.ts';
+import type { JobRecord } from '@headrace/shared/jobs.ts';
 import type { Keyspace } from '@headrace/shared/queues.ts';
 import type { Redis } from 'ioredis';
 
-type Listener = () => void;
+/** Is given the finished record where the notice brought it along. */
+type Listener = (record: JobRecord | null) => void;
 
 /**
- * Who waits for which job, over one subscription of the process. A notice carries ids only; the
- * listener reads the record, and may be called without a reason.
+ * Who waits for which job, over one subscription of the process. A notice carries ids,
+ * and a single small record; the listener reads it otherwise, and may be called without a reason.
  */
 export class FinishedHub {
   readonly #redis: Redis;
@@ -73,7 +76,8 @@ export class FinishedHub {
   readonly #onMessage = (channel: string, message: string): void => {
     const listeners = channel === this.#keys.finishedChannel ? this.#finished : this.#started;
     if (listeners.size === 0) return;
-    for (const id of message.split(',')) notify(listeners.get(id));
+    const { ids, record } = parseNotice(message);
+    for (const id of ids) notify(listeners.get(id), record);
   };
 
   // Notices of the time without a connection are gone: once subscribed again, everybody looks.
@@ -106,6 +110,6 @@ function listen(map: Map<string, Set<Listener>>, id: string, listener: Listener)
   };
 }
 
-function notify(listeners: Set<Listener> | undefined): void {
-  for (const listener of [...(listeners ?? [])]) listener();
+function notify(listeners: Set<Listener> | undefined, record: JobRecord | null = null): void {
+  for (const listener of [...(listeners ?? [])]) listener(record);
 }

@@ -40,8 +40,7 @@ export function createJobWaits(
   /** The record as soon as there is one, or null when the wait is over. */
   async function awaitRecord(id: string, watch: JobWatch): Promise<JobRecord | null> {
     for (;;) {
-      await watch.next();
-      const record = await deps.store.read(id);
+      const record = (await watch.next()) ?? (await deps.store.read(id));
       if (record || watch.over) return record;
     }
   }

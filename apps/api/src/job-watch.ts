@@ -1,3 +1,4 @@
+import type { JobRecord } from '@headrace/shared/jobs.ts';
 import type { FinishedHub } from './finished-hub.ts';
 
 export interface WaitOptions {
@@ -8,8 +9,11 @@ export interface WaitOptions {
 
 /** Waits for notices of one job until a deadline. */
 export interface JobWatch {
-  /** Resolves when the job may have finished, or when the wait is over. */
-  next(): Promise<void>;
+  /**
+   * Resolves when the job may have finished, or when the wait is over; with the record where the
+   * notice brought it along.
+   */
+  next(): Promise<JobRecord | null>;
   /** The time is up, the caller is gone or the process stops: look once more, then answer. */
   readonly over: boolean;
   stop(): void;
@@ -17,12 +21,12 @@ export interface JobWatch {
 
 /** Start it before the job can finish; `stop` it in `finally`. */
 export function watchJob(hub: FinishedHub, id: string, { waitMs, signal }: WaitOptions): JobWatch {
-  let notice = Promise.withResolvers<void>();
+  let notice = Promise.withResolvers<JobRecord | null>();
   let ended = signal?.aborted ?? false;
-  const wake = () => notice.resolve();
+  const wake = (record: JobRecord | null) => notice.resolve(record);
   const end = () => {
     ended = true;
-    wake();
+    wake(null);
   };
   const timer = setTimeout(end, waitMs);
   const unlisten = hub.onFinished(id, wake);
@@ -32,9 +36,10 @@ export function watchJob(hub: FinishedHub, id: string, { waitMs, signal }: WaitO
       return ended || hub.released;
     },
     async next() {
-      if (ended || hub.released) return;
-      await notice.promise;
+      if (ended || hub.released) return null;
+      const record = await notice.promise;
       notice = Promise.withResolvers();
+      return record;
     },
     stop() {
       clearTimeout(timer);

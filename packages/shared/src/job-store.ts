@@ -222,6 +222,13 @@ function inParts(writes: FinishWrite[]): FinishWrite[][] {
   return parts;
 }
 
+/** What the finished channel says: the ids of jobs, and the record where it is a single small one. */
+export function parseNotice(message: string): { ids: string[]; record: JobRecord | null } {
+  const end = message.indexOf('\n');
+  if (end === -1) return { ids: message.split(','), record: null };
+  return { ids: [message.slice(0, end)], record: parseRecord(message.slice(end + 1)) };
+}
+
 // Our own processes wrote the record; its shape is checked where it is written (by the types) and
 // in tests, not again on every read.
 function parseRecord(json: string): JobRecord {

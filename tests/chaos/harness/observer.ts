@@ -1,3 +1,4 @@
+import { parseNotice } from '@headrace/shared/job-store.ts';
 import { createLogger } from '@headrace/shared/logger.ts';
 import type { Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
@@ -25,7 +26,7 @@ export class Observer {
     this.#redis = connectRedis({ url, role: 'worker', name: 'observer', log });
     this.#commands = connectRedis({ url, role: 'worker', name: 'observer-commands', log });
     this.#keys = keys;
-    this.#redis.on('message', (channel, message) => this.#hear(channel, message.split(',')));
+    this.#redis.on('message', (channel, message) => this.#hear(channel, parseNotice(message).ids));
   }
 
   async start(): Promise<void> {

@@ -5,12 +5,14 @@
 -- Returns 1 for each record that was written, 0 for each that was refused.
 local written = {}
 local ids = {}
+local last = ''
 local rows, tokens = 0, 0
 for i = 2, #KEYS do
   local at = 3 + (i - 2) * 5
   if redis.call('SET', KEYS[i], ARGV[at + 1], 'PX', ARGV[at + 2], 'NX') then
     written[i - 1] = 1
     ids[#ids + 1] = ARGV[at]
+    last = ARGV[at + 1]
     rows = rows + ARGV[at + 3]
     tokens = tokens + ARGV[at + 4]
   else
@@ -26,5 +28,10 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
     redis.call('HSET', KEYS[1], 'now', ARGV[2])
   end
 end
-if #ids > 0 then redis.call('PUBLISH', ARGV[1], table.concat(ids, ',')) end
+-- A single small record travels with its notice: whoever waits need not ask for it.
+if #ids == 1 and #last <= 4096 then
+  redis.call('PUBLISH', ARGV[1], ids[1] .. '\n' .. last)
+elseif #ids > 0 then
+  redis.call('PUBLISH', ARGV[1], table.concat(ids, ','))
+end
 return written

@@ -92,13 +92,17 @@ describe('while Redis is away', () => {
     await untilAccepted();
   });
 
-  test('who waits is still told when the job finishes after its return', async () => {
+  test('who waits or follows is still told when the job finishes after its return', async () => {
     const job = await api.submit({ input: 'a' });
     const waiting = api.get(job.id, '?wait=60');
+    const following = api.send(`/v1/jobs/${job.id}/events`);
+    // The API's connection answers in order: after this, the reads of those who wait are done.
+    await api.get(job.id);
     await redis.restart();
     await untilAccepted();
     await api.finish(job);
     assert.equal((await waiting).status, 'succeeded');
+    assert.match(String((await following).body), /event: job\ndata: .*"status":"succeeded"/);
   });
 });
 

@@ -18,6 +18,12 @@ describe('job ids', () => {
     assert.ok(ids.every(isJobId));
   });
 
+  test('of one millisecond sort in the order they were made', () => {
+    const ids = Array.from({ length: 1_000 }, () => newJobId(1_700_000_000_000));
+    assert.deepEqual([...ids].sort(), ids);
+    assert.equal(new Set(Array.from({ length: 5_000 }, () => newJobId(1))).size, 5_000);
+  });
+
   test('lie behind the first id of their millisecond', () => {
     assert.ok(firstJobIdAt(1_000) <= newJobId(1_000));
     assert.ok(newJobId(999) < firstJobIdAt(1_000));

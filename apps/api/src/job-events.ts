@@ -2,6 +2,7 @@ import { AppError } from '@headrace/shared/errors.ts';
 import type { Job } from '@headrace/shared/jobs.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
 import type { FinishedHub } from './finished-hub.ts';
+import { READ_AGAIN_MS } from './job-watch.ts';
 import type { Jobs } from './jobs.ts';
 import { publicError } from './middleware/errors.ts';
 
@@ -31,7 +32,7 @@ export class JobEvents {
   readonly #encoder = new TextEncoder();
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #lastId: string | null;
-  #expiry: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
   #looking = false;
   #lookAgain = false;
 
@@ -56,7 +57,7 @@ export class JobEvents {
       hub.onFinished(id, look),
       hub.onStarted(id, look),
       () => clearInterval(heartbeat),
-      () => clearTimeout(this.#expiry),
+      () => clearTimeout(this.#timer),
       onClose,
     );
     look();
@@ -79,8 +80,8 @@ export class JobEvents {
     try {
       this.#tell(await jobs.get(tenant, id));
     } catch (error) {
-      // Redis is away: its return is a notice.
-      if (!redisFailure(error)) this.#fail(error);
+      if (redisFailure(error)) this.#lookAfter(READ_AGAIN_MS);
+      else this.#fail(error);
     }
     if (hub.released) this.#end();
   }
@@ -102,9 +103,13 @@ export class JobEvents {
   /** Nobody may be there to say that the job expired, so it is looked at when it should have. */
   #lookAtExpiry(job: Job): void {
     const dueMs = job.expires_at * 1000 - Date.now() + 1;
-    clearTimeout(this.#expiry);
-    const delayMs = Math.min(Math.max(dueMs, 1), MAX_TIMER_MS);
-    this.#expiry = setTimeout(() => void this.#look(), delayMs);
+    this.#lookAfter(Math.min(Math.max(dueMs, 1), MAX_TIMER_MS));
+  }
+
+  #lookAfter(delayMs: number): void {
+    clearTimeout(this.#timer);
+    // The client may have gone meanwhile.
+    if (this.#controller) this.#timer = setTimeout(() => void this.#look(), delayMs);
   }
 
   #fail(error: unknown): void {

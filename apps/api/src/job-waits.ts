@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job, type JobRecord, liveJob } from '@headrace/shared/jobs.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
 import { FRESH, type JobLookup } from './job-lookup.ts';
-import { type JobWatch, type WaitOptions, watchJob } from './job-watch.ts';
+import { type JobWatch, READ_AGAIN_MS, type WaitOptions, watchJob } from './job-watch.ts';
 import type { Jobs, JobsDeps } from './jobs.ts';
 import type { Submission, Submitted } from './submit.ts';
 
@@ -40,8 +41,20 @@ export function createJobWaits(
   /** The record as soon as there is one, or null when the wait is over. */
   async function awaitRecord(id: string, watch: JobWatch): Promise<JobRecord | null> {
     for (;;) {
-      const record = (await watch.next()) ?? (await deps.store.read(id));
+      const record = (await watch.next()) ?? (await read(id, watch));
       if (record || watch.over) return record;
+    }
+  }
+
+  /** Who waits outlives an outage of Redis that is shorter than the wait. */
+  async function read(id: string, watch: JobWatch): Promise<JobRecord | null> {
+    for (;;) {
+      try {
+        return await deps.store.read(id);
+      } catch (error) {
+        if (watch.over || !redisFailure(error)) throw error;
+        await sleep(READ_AGAIN_MS);
+      }
     }
   }
 

@@ -1,6 +1,9 @@
 import type { JobRecord } from '@headrace/shared/jobs.ts';
 import type { FinishedHub } from './finished-hub.ts';
 
+/** Between looks for a job while Redis does not answer. */
+export const READ_AGAIN_MS = 100;
+
 export interface WaitOptions {
   waitMs: number;
   /** Aborted when the caller has gone away. */

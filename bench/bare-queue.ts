@@ -41,8 +41,3 @@ export function openConnection(url: string): Redis {
   if (!url.startsWith('unix://')) return new Redis(url, options);
   return new Redis({ ...options, path: url.slice('unix://'.length) });
 }
-
-/** Milliseconds of a clock that all processes of the machine share. */
-export function monotonicMs(): number {
-  return Number(process.hrtime.bigint()) / 1e6;
-}

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { newJobId } from '@headrace/shared/ids.ts';
 import { JobSchema } from '@headrace/shared/jobs.ts';
+import { encodeRecord } from '@headrace/shared/stored-record.ts';
 import { Worker } from 'bullmq';
 import { z } from 'zod';
 import { MODEL, QUEUE, startTestApi, type TestApi } from '../helpers/api.ts';
@@ -337,8 +338,10 @@ async function jobOfAnotherTenant(): Promise<string> {
   const job = await api.submit({ input: 'good' });
   await api.finish(job, { status: 'failed' });
   const record = await api.store.read(job.id);
-  const key = api.keys.job(job.id);
-  await api.redis.set(key, JSON.stringify({ ...record, tenant: 'other' }), 'KEEPTTL');
+  assert.ok(record);
+  const { job: failed, retry } = record;
+  const theirs = encodeRecord({ tenant: 'other', job: failed, retry });
+  await api.redis.set(api.keys.job(job.id), theirs, 'KEEPTTL');
   return job.id;
 }
 

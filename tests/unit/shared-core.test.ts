@@ -4,9 +4,12 @@ import { ConfigError, flag, integer, parseEnv } from '@headrace/shared/env.ts';
 import { AppError, ERROR_CODES, errorBody } from '@headrace/shared/errors.ts';
 import { bullPriority, startTimeOf } from '@headrace/shared/fair-order.ts';
 import { firstJobIdAt, isJobId, newJobId } from '@headrace/shared/ids.ts';
+import { finishedRecord } from '@headrace/shared/jobs.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import { createTextDigest, createThrottle } from '@headrace/shared/logger.ts';
+import { JobPayloadSchema } from '@headrace/shared/queues.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
+import { encodeRecord, StoredRecord } from '@headrace/shared/stored-record.ts';
 import { createTick } from '@headrace/shared/tick.ts';
 import { z } from 'zod';
 
@@ -33,6 +36,45 @@ describe('job ids', () => {
     for (const name of ['meta', 'completed', 'job_', `job_${'u'.repeat(26)}`, 'job_../../x', '']) {
       assert.equal(isJobId(name), false, name);
     }
+  });
+});
+
+describe('a stored record', () => {
+  const payload = JobPayloadSchema.parse({
+    v: 1,
+    tenant: 'default',
+    model: 'm@1',
+    rows: [{ text: '"retry":null,"job":{}', text_pair: null }],
+    parameters: {},
+    priority: 'normal',
+    ttl_s: 60,
+    timeout_s: 60,
+    metadata: { note: '"job":' },
+    created_ms: 1,
+    tokens: 1,
+    retry_of: null,
+  });
+  const times = { task: 'embeddings', nowMs: 2, resultTtlMs: 1_000, attempts: 1, startedMs: 1 };
+
+  for (const status of ['succeeded', 'failed'] as const) {
+    for (const tenant of ['default', 'a"b\\', '']) {
+      test(`gives the job of a ${status} one of tenant ${tenant} as it was written`, () => {
+        const record = finishedRecord('job_1', { ...payload, tenant }, { ...times, status });
+        const stored = new StoredRecord(encodeRecord(record));
+        assert.equal(stored.jobJson, JSON.stringify(record.job));
+        assert.deepEqual(
+          { tenant: stored.tenant, job: stored.job, retry: stored.retry },
+          JSON.parse(JSON.stringify(record)),
+        );
+      });
+    }
+  }
+
+  test('of an earlier form is read too', () => {
+    const record = finishedRecord('job_1', payload, { ...times, status: 'succeeded' });
+    const { tenant, job, retry } = record;
+    const stored = new StoredRecord(JSON.stringify({ tenant, job, retry }));
+    assert.equal(stored.jobJson, JSON.stringify(job));
   });
 });
 

@@ -1,10 +1,10 @@
 import { parseNotice } from '@headrace/shared/job-store.ts';
-import type { JobRecord } from '@headrace/shared/jobs.ts';
 import type { Keyspace } from '@headrace/shared/queues.ts';
+import type { StoredRecord } from '@headrace/shared/stored-record.ts';
 import type { Redis } from 'ioredis';
 
 /** Is given the finished record where the notice brought it along. */
-type Listener = (record: JobRecord | null) => void;
+type Listener = (record: StoredRecord | null) => void;
 
 /**
  * Who waits for which job, over one subscription of the process. A notice carries ids,
@@ -110,6 +110,6 @@ function listen(map: Map<string, Set<Listener>>, id: string, listener: Listener)
   };
 }
 
-function notify(listeners: Set<Listener> | undefined, record: JobRecord | null = null): void {
+function notify(listeners: Set<Listener> | undefined, record: StoredRecord | null = null): void {
   for (const listener of [...(listeners ?? [])]) listener(record);
 }

@@ -1,17 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Job, type JobRecord, liveJob } from '@headrace/shared/jobs.ts';
+import { type Job, liveJob } from '@headrace/shared/jobs.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
+import type { StoredRecord } from '@headrace/shared/stored-record.ts';
 import { FRESH, type JobLookup } from './job-lookup.ts';
 import { type JobWatch, READ_AGAIN_MS, type WaitOptions, watchJob } from './job-watch.ts';
 import type { Jobs, JobsDeps } from './jobs.ts';
 import type { Submission, Submitted } from './submit.ts';
+
+/** A job on its way to the caller who waited for it. */
+export interface JobView {
+  readonly finished: boolean;
+  readonly job: Job;
+  /** The job as JSON; as it was stored, where nobody had to look inside. */
+  readonly json: string;
+}
 
 /** The ways to wait for a job. They read it when a notice says so, and never poll. */
 export function createJobWaits(
   deps: JobsDeps,
   { find, render }: JobLookup,
 ): Pick<Jobs, 'submitAndWait' | 'wait'> {
-  async function submitAndWait(submission: Submission, options: WaitOptions): Promise<Job> {
+  async function submitAndWait(submission: Submission, options: WaitOptions): Promise<JobView> {
     let watch: JobWatch | null = null;
     try {
       const submitted = await deps.submit({
@@ -26,20 +35,24 @@ export function createJobWaits(
     }
   }
 
-  async function awaitSubmitted(submitted: Submitted, watch: JobWatch | null): Promise<Job> {
+  async function awaitSubmitted(submitted: Submitted, watch: JobWatch | null): Promise<JobView> {
     const { id, payload, model } = submitted;
     try {
       const record = watch && (await awaitRecord(id, watch));
-      return record ? record.job : await render(id, await find(payload.tenant, id));
+      return record
+        ? viewRecord(record)
+        : viewJob(await render(id, await find(payload.tenant, id)));
     } catch (error) {
       // The job is accepted: an error now would make the caller submit it once more.
-      if (redisFailure(error)) return liveJob(id, payload, { ...FRESH, task: model.task.name });
+      if (redisFailure(error)) {
+        return viewJob(liveJob(id, payload, { ...FRESH, task: model.task.name }));
+      }
       throw error;
     }
   }
 
   /** The record as soon as there is one, or null when the wait is over. */
-  async function awaitRecord(id: string, watch: JobWatch): Promise<JobRecord | null> {
+  async function awaitRecord(id: string, watch: JobWatch): Promise<StoredRecord | null> {
     for (;;) {
       const record = (await watch.next()) ?? (await read(id, watch));
       if (record || watch.over) return record;
@@ -47,7 +60,7 @@ export function createJobWaits(
   }
 
   /** Who waits outlives an outage of Redis that is shorter than the wait. */
-  async function read(id: string, watch: JobWatch): Promise<JobRecord | null> {
+  async function read(id: string, watch: JobWatch): Promise<StoredRecord | null> {
     for (;;) {
       try {
         return await deps.store.read(id);
@@ -65,13 +78,27 @@ export function createJobWaits(
       const watch = watchJob(deps.hub, id, options);
       try {
         const found = await find(tenant, id);
-        if ('record' in found) return found.record.job;
+        if ('record' in found) return viewJob(found.record.job);
         const record = await awaitRecord(id, watch);
-        return record ? record.job : await render(id, await find(tenant, id));
+        return record ? viewRecord(record) : viewJob(await render(id, await find(tenant, id)));
       } finally {
         watch.stop();
       }
     },
+  };
+}
+
+export function viewJob(job: Job): JobView {
+  return { finished: job.finished_at !== null, job, json: JSON.stringify(job) };
+}
+
+function viewRecord(record: StoredRecord): JobView {
+  return {
+    finished: true,
+    get job() {
+      return record.job;
+    },
+    json: record.jobJson,
   };
 }
 

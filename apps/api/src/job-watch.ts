@@ -1,4 +1,4 @@
-import type { JobRecord } from '@headrace/shared/jobs.ts';
+import type { StoredRecord } from '@headrace/shared/stored-record.ts';
 import type { FinishedHub } from './finished-hub.ts';
 
 /** Between looks for a job while Redis does not answer. */
@@ -16,7 +16,7 @@ export interface JobWatch {
    * Resolves when the job may have finished, or when the wait is over; with the record where the
    * notice brought it along.
    */
-  next(): Promise<JobRecord | null>;
+  next(): Promise<StoredRecord | null>;
   /** The time is up, the caller is gone or the process stops: look once more, then answer. */
   readonly over: boolean;
   stop(): void;
@@ -24,9 +24,9 @@ export interface JobWatch {
 
 /** Start it before the job can finish; `stop` it in `finally`. */
 export function watchJob(hub: FinishedHub, id: string, { waitMs, signal }: WaitOptions): JobWatch {
-  let notice = Promise.withResolvers<JobRecord | null>();
+  let notice = Promise.withResolvers<StoredRecord | null>();
   let ended = signal?.aborted ?? false;
-  const wake = (record: JobRecord | null) => notice.resolve(record);
+  const wake = (record: StoredRecord | null) => notice.resolve(record);
   const end = () => {
     ended = true;
     wake(null);

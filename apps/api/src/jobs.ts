@@ -8,7 +8,7 @@ import type { Redis } from 'ioredis';
 import type { FinishedHub } from './finished-hub.ts';
 import { createJobLookup, FRESH } from './job-lookup.ts';
 import { createSettle } from './job-settle.ts';
-import { createJobWaits } from './job-waits.ts';
+import { createJobWaits, type JobView } from './job-waits.ts';
 import type { WaitOptions } from './job-watch.ts';
 import type { ModelCatalogue } from './models.ts';
 import type { Submission, Submit } from './submit.ts';
@@ -33,11 +33,11 @@ export interface Jobs {
   /** Submits and returns the queued job at once. */
   submit(submission: Submission): Promise<Job>;
   /** Submits and waits; the job is finished or as it stands then. */
-  submitAndWait(submission: Submission, options: WaitOptions): Promise<Job>;
+  submitAndWait(submission: Submission, options: WaitOptions): Promise<JobView>;
   /** @throws AppError `not_found`, the same for an unknown id and for another tenant's */
   get(tenant: string, id: string): Promise<Job>;
   /** Waits for the job to finish; the job is finished or as it stands then. */
-  wait(tenant: string, id: string, options: WaitOptions): Promise<Job>;
+  wait(tenant: string, id: string, options: WaitOptions): Promise<JobView>;
   /** @throws AppError `not_found`, `job_already_finished` */
   cancel(tenant: string, id: string): Promise<Job>;
   /** @throws AppError `not_found`, `invalid_request` when it succeeded or is live */

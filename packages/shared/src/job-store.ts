@@ -4,6 +4,7 @@ import { firstJobIdAt } from './ids.ts';
 import { type JobRecord, JobSchema } from './jobs.ts';
 import { type JobPayload, JobPayloadSchema, type Keyspace } from './queues.ts';
 import { defineScript } from './redis.ts';
+import { encodeRecord, StoredRecord } from './stored-record.ts';
 import { createTick } from './tick.ts';
 
 /** A finished record on its way to Redis. */
@@ -71,14 +72,14 @@ export class JobStore {
    * @returns false when the job was already finished
    */
   finish(job: FinishedJob): Promise<boolean> {
-    const json = JSON.stringify(job.record);
+    const json = encodeRecord(job.record);
     return new Promise((resolve, reject) => {
       this.#enqueueFinish({ job, json, resolve, reject });
     });
   }
 
   /** The finished record as it stands, or null. Records read in one turn share one command. */
-  read(id: string): Promise<JobRecord | null> {
+  read(id: string): Promise<StoredRecord | null> {
     return new Promise((resolve, reject) => this.#enqueueRead({ id, resolve, reject }));
   }
 
@@ -98,7 +99,7 @@ export class JobStore {
     pipeline.get(this.#keys.job(id));
     const replies = unwrapPipeline(await pipeline.exec());
     const json = replies.at(-1);
-    if (typeof json === 'string') return { record: parseRecord(json) };
+    if (typeof json === 'string') return { record: new StoredRecord(json) };
     for (const [i, queue] of queues.entries()) {
       const live = parseLive(queue, replies[2 * i], replies[2 * i + 1]);
       if (live) return { live };
@@ -184,7 +185,7 @@ export class JobStore {
       const values = await this.#redis.mget(reads.map(({ id }) => this.#keys.job(id)));
       for (const [i, read] of reads.entries()) {
         const json = values[i];
-        read.resolve(typeof json === 'string' ? parseRecord(json) : null);
+        read.resolve(typeof json === 'string' ? new StoredRecord(json) : null);
       }
     } catch (error) {
       for (const read of reads) read.reject(error);
@@ -200,7 +201,7 @@ interface FinishWrite extends Settles<boolean> {
   job: FinishedJob;
   json: string;
 }
-interface RecordRead extends Settles<JobRecord | null> {
+interface RecordRead extends Settles<StoredRecord | null> {
   id: string;
 }
 
@@ -223,16 +224,10 @@ function inParts(writes: FinishWrite[]): FinishWrite[][] {
 }
 
 /** What the finished channel says: the ids of jobs, and the record where it is a single small one. */
-export function parseNotice(message: string): { ids: string[]; record: JobRecord | null } {
+export function parseNotice(message: string): { ids: string[]; record: StoredRecord | null } {
   const end = message.indexOf('\n');
   if (end === -1) return { ids: message.split(','), record: null };
-  return { ids: [message.slice(0, end)], record: parseRecord(message.slice(end + 1)) };
-}
-
-// Our own processes wrote the record; its shape is checked where it is written (by the types) and
-// in tests, not again on every read.
-function parseRecord(json: string): JobRecord {
-  return JSON.parse(json);
+  return { ids: [message.slice(0, end)], record: new StoredRecord(message.slice(end + 1)) };
 }
 
 /** The full check of a stored record, for tests and repairs. */

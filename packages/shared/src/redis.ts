@@ -53,24 +53,36 @@ export function connectRedis({ url, role, name, log }: ConnectionOptions): Redis
   return redis;
 }
 
+/** With more commands in a write Redis idles until it comes, and then we until it has answered. */
+const COMMANDS_A_WRITE = 8;
+
 /**
- * Commands of one turn of the event loop leave in one write. A system call for each would be the
- * largest single cost of a job in API and worker.
+ * Commands of one turn of the event loop leave together, up to eight in one write. A system call
+ * for each would be the largest single cost of a job in API and worker.
  */
 class CorkedRedis extends Redis {
   #corked = false;
+  #commands = 0;
 
   override sendCommand(...args: Parameters<Redis['sendCommand']>): unknown {
     const stream = this.stream;
-    if (!this.#corked && stream) {
+    if (!stream) return super.sendCommand(...args);
+    if (!this.#corked) {
       this.#corked = true;
+      this.#commands = 0;
       stream.cork();
       process.nextTick(() => {
         this.#corked = false;
         stream.uncork();
       });
     }
-    return super.sendCommand(...args);
+    const reply = super.sendCommand(...args);
+    this.#commands += 1;
+    if (this.#commands % COMMANDS_A_WRITE === 0) {
+      stream.uncork();
+      stream.cork();
+    }
+    return reply;
   }
 }
 

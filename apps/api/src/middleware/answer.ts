@@ -26,9 +26,18 @@ export function answer(
 export function answerJson(
   c: Context<ApiEnv>,
   body: unknown,
+  options?: { status?: number; headers?: Plain },
+): Response {
+  return answerJsonText(c, JSON.stringify(body), options);
+}
+
+/** @param json the body as it goes out */
+export function answerJsonText(
+  c: Context<ApiEnv>,
+  json: string,
   { status = 200, headers }: { status?: number; headers?: Plain } = {},
 ): Response {
-  return answer(c, JSON.stringify(body), {
+  return answer(c, json, {
     status,
     headers: { 'content-type': 'application/json', ...headers },
   });

@@ -6,7 +6,8 @@ import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { AppDeps } from '../app.ts';
 import { JobRequestSchema, parseJobRequest } from '../job-request.ts';
-import { answer, answerJson } from '../middleware/answer.ts';
+import { type JobView, viewJob } from '../job-waits.ts';
+import { answer, answerJson, answerJsonText } from '../middleware/answer.ts';
 import type { ApiEnv } from '../middleware/api-env.ts';
 import { readJson } from '../middleware/json-body.ts';
 import { expectNoQuery, parseQuery } from '../middleware/query.ts';
@@ -83,13 +84,13 @@ function addSubmit(app: ApiApp, { jobs, limits }: AppDeps): void {
       const waitS = preferredWaitS(c.req.header('prefer'), limits.maxWaitS);
       const request = parseJobRequest(await readJson(c, limits), limits.maxRows);
       const submission = { tenant: tenantOf(c), request };
-      if (waitS === null) return accepted(c, await jobs.submit(submission));
+      if (waitS === null) return accepted(c, viewJob(await jobs.submit(submission)));
       const applied = { 'preference-applied': `wait=${waitS}` };
       const options = { waitMs: waitS * 1000, signal: c.req.raw.signal };
-      const job = await jobs.submitAndWait(submission, options);
-      return job.finished_at === null
-        ? accepted(c, job, applied)
-        : answerJson(c, job, { headers: applied });
+      const view = await jobs.submitAndWait(submission, options);
+      return view.finished
+        ? answerJsonText(c, view.json, { headers: applied })
+        : accepted(c, view, applied);
     },
   );
 }
@@ -101,11 +102,11 @@ const LOCATION_HEADERS = z.object({
 
 function accepted(
   c: Context<ApiEnv>,
-  job: { id: string },
+  { job, json }: JobView,
   headers?: Record<string, string>,
 ): Response {
   const location = `/v1/jobs/${job.id}`;
-  return answerJson(c, job, { status: 202, headers: { location, ...headers } });
+  return answerJsonText(c, json, { status: 202, headers: { location, ...headers } });
 }
 
 function addRead(app: ApiApp, { jobs, limits }: AppDeps): void {
@@ -132,7 +133,7 @@ function addRead(app: ApiApp, { jobs, limits }: AppDeps): void {
       const id = idOf(c);
       if (wait === 0) return answerJson(c, await jobs.get(tenantOf(c), id));
       const options = { waitMs: wait * 1000, signal: c.req.raw.signal };
-      return answerJson(c, await jobs.wait(tenantOf(c), id, options));
+      return answerJsonText(c, (await jobs.wait(tenantOf(c), id, options)).json);
     },
   );
 }
@@ -193,7 +194,7 @@ function addChanges(app: ApiApp, { jobs }: AppDeps): void {
     },
     async (c) => {
       expectNoQuery(c);
-      return accepted(c, await jobs.retry(tenantOf(c), idOf(c)));
+      return accepted(c, viewJob(await jobs.retry(tenantOf(c), idOf(c))));
     },
   );
   addRoute(

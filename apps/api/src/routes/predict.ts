@@ -4,6 +4,7 @@ import { z } from '@hono/zod-openapi';
 import type { AppDeps } from '../app.ts';
 import { invalidRequest } from '../invalid-request.ts';
 import { parseJobRequest } from '../job-request.ts';
+import type { JobView } from '../job-waits.ts';
 import { answerJson } from '../middleware/answer.ts';
 import { readJson } from '../middleware/json-body.ts';
 import { expectNoQuery } from '../middleware/query.ts';
@@ -44,14 +45,15 @@ export function addPredictRoute(app: ApiApp, { jobs, models, hub, limits }: AppD
       const body = { model: model.ref, input: parsed.data.text, parameters: { top_k: 1 } };
       const request = parseJobRequest(body, limits.maxRows);
       const options = { waitMs: limits.predictTimeoutS * 1000, signal: c.req.raw.signal };
-      const job = await namingText(jobs.submitAndWait({ tenant: tenantOf(c), request }, options));
+      const submission = { tenant: tenantOf(c), request };
+      const { job } = await namingText(jobs.submitAndWait(submission, options));
       return answerJson(c, predictionOf(job, hub.released));
     },
   );
 }
 
 /** What a submission says of its `input` is said of this route's `text`. */
-async function namingText(submitted: Promise<Job>): Promise<Job> {
+async function namingText(submitted: Promise<JobView>): Promise<JobView> {
   try {
     return await submitted;
   } catch (error) {

@@ -60,9 +60,13 @@ describe('what the README shows', () => {
   test('the first curl has the answer that stands below it', async () => {
     const shown = /```json\n(\{"label".*\})\n```/.exec(readme)?.[1] ?? '';
     const { json } = await curl(command(0));
-    const answer = z.object({ label: z.string(), score: z.number() }).parse(json);
-    const rounded = { ...answer, score: Math.round(answer.score * 100) / 100 };
-    assert.equal(JSON.stringify(rounded), shown);
+    const Answer = z.object({ label: z.string(), score: z.number() });
+    // The last digits may differ on another kind of processor.
+    const rounded = (answer: unknown) => {
+      const { label, score } = Answer.parse(answer);
+      return { label, score: score.toFixed(5) };
+    };
+    assert.deepEqual(rounded(json), rounded(JSON.parse(shown)));
   });
 
   test('a job is submitted and polled', async () => {

@@ -25,7 +25,10 @@ export function eventId(job: Job): string {
   return `${job.status}-${job.attempts}`;
 }
 
-/** The changes of one job as server-sent events. Reads the job on notices only, never by polling. */
+/**
+ * The changes of one job as server-sent events. Reads the job when a notice says so, and polls only
+ * while Redis does not answer.
+ */
 export class JobEvents {
   readonly #options: JobEventsOptions;
   readonly #undo: (() => void)[] = [];

@@ -11,11 +11,14 @@ import type { Submission, Submitted } from './submit.ts';
 export interface JobView {
   readonly finished: boolean;
   readonly job: Job;
-  /** The job as JSON; as it was stored, where nobody had to look inside. */
+  /** The job as JSON: as it was stored where it can be, else written when asked for. */
   readonly json: string;
 }
 
-/** The ways to wait for a job. They read it when a notice says so, and never poll. */
+/**
+ * The ways to wait for a job. They read it when a notice says so, and poll only while Redis does not
+ * answer.
+ */
 export function createJobWaits(
   deps: JobsDeps,
   { find, render }: JobLookup,
@@ -88,8 +91,14 @@ export function createJobWaits(
   };
 }
 
-export function viewJob(job: Job): JobView {
-  return { finished: job.finished_at !== null, job, json: JSON.stringify(job) };
+function viewJob(job: Job): JobView {
+  return {
+    finished: job.finished_at !== null,
+    job,
+    get json() {
+      return JSON.stringify(job);
+    },
+  };
 }
 
 function viewRecord(record: StoredRecord): JobView {
@@ -98,7 +107,9 @@ function viewRecord(record: StoredRecord): JobView {
     get job() {
       return record.job;
     },
-    json: record.jobJson,
+    get json() {
+      return record.jobJson;
+    },
   };
 }
 

@@ -61,27 +61,20 @@ const COMMANDS_A_WRITE = 8;
  * for each would be the largest single cost of a job in API and worker.
  */
 class CorkedRedis extends Redis {
-  #corked = false;
   #commands = 0;
 
   override sendCommand(...args: Parameters<Redis['sendCommand']>): unknown {
     const stream = this.stream;
     if (!stream) return super.sendCommand(...args);
-    if (!this.#corked) {
-      this.#corked = true;
+    if (stream.writableCorked === 0) {
       this.#commands = 0;
       stream.cork();
-      process.nextTick(() => {
-        this.#corked = false;
-        stream.uncork();
-      });
+      // The stream that was corked, even if the connection has another one by then.
+      process.nextTick(() => stream.uncork());
     }
     const reply = super.sendCommand(...args);
     this.#commands += 1;
-    if (this.#commands % COMMANDS_A_WRITE === 0) {
-      stream.uncork();
-      stream.cork();
-    }
+    if (this.#commands === COMMANDS_A_WRITE) stream.uncork();
     return reply;
   }
 }
@@ -110,8 +103,12 @@ export async function memoryRatio(redis: Redis): Promise<number> {
   return max === 0 ? 0 : used / max;
 }
 
-const AWAY =
-  /Connection is closed|isn't writeable|Command timed out|READONLY|LOADING|MASTERDOWN|max retries per request|ECONN|EPIPE|ENOENT/;
+const AWAY = new RegExp(
+  [
+    ...['Connection is closed', "isn't writeable", 'Command timed out', 'max retries per request'],
+    ...['READONLY', 'LOADING', 'MASTERDOWN', 'ECONN', 'EPIPE', 'ENOENT'],
+  ].join('|'),
+);
 
 /** What a failure of Redis means to a caller; null when the error is not one of Redis. */
 export function redisFailure(error: unknown): AppError | null {

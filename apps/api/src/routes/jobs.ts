@@ -6,7 +6,6 @@ import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { AppDeps } from '../app.ts';
 import { JobRequestSchema, parseJobRequest } from '../job-request.ts';
-import { type JobView, viewJob } from '../job-waits.ts';
 import { answer, answerJson, answerJsonText } from '../middleware/answer.ts';
 import type { ApiEnv } from '../middleware/api-env.ts';
 import { readJson } from '../middleware/json-body.ts';
@@ -84,13 +83,13 @@ function addSubmit(app: ApiApp, { jobs, limits }: AppDeps): void {
       const waitS = preferredWaitS(c.req.header('prefer'), limits.maxWaitS);
       const request = parseJobRequest(await readJson(c, limits), limits.maxRows);
       const submission = { tenant: tenantOf(c), request };
-      if (waitS === null) return accepted(c, viewJob(await jobs.submit(submission)));
+      if (waitS === null) return accepted(c, await jobs.submit(submission));
       const applied = { 'preference-applied': `wait=${waitS}` };
       const options = { waitMs: waitS * 1000, signal: c.req.raw.signal };
       const view = await jobs.submitAndWait(submission, options);
       return view.finished
         ? answerJsonText(c, view.json, { headers: applied })
-        : accepted(c, view, applied);
+        : accepted(c, view.job, applied);
     },
   );
 }
@@ -102,11 +101,11 @@ const LOCATION_HEADERS = z.object({
 
 function accepted(
   c: Context<ApiEnv>,
-  { job, json }: JobView,
+  job: { id: string },
   headers?: Record<string, string>,
 ): Response {
   const location = `/v1/jobs/${job.id}`;
-  return answerJsonText(c, json, { status: 202, headers: { location, ...headers } });
+  return answerJson(c, job, { status: 202, headers: { location, ...headers } });
 }
 
 function addRead(app: ApiApp, { jobs, limits }: AppDeps): void {
@@ -194,7 +193,7 @@ function addChanges(app: ApiApp, { jobs }: AppDeps): void {
     },
     async (c) => {
       expectNoQuery(c);
-      return accepted(c, viewJob(await jobs.retry(tenantOf(c), idOf(c))));
+      return accepted(c, await jobs.retry(tenantOf(c), idOf(c)));
     },
   );
   addRoute(

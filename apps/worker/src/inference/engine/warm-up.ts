@@ -146,7 +146,7 @@ function goldenEncoding(manifest: Manifest, golden: GoldenRow): Encoding {
   return { ids, typeIds: ids.map((_, i) => (i > separator ? 1 : 0)) };
 }
 
-/** The ids of the first golden row over and over: any ids take the same time. */
+/** The ids of the first golden row over and over: which ids they are does not change the time. */
 function longRow(manifest: Manifest, tokens: number): Encoding {
   const ids = manifest.golden[0]?.ids ?? [0];
   return {

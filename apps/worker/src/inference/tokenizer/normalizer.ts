@@ -4,8 +4,11 @@ import type { LibraryNormalizer } from './library.ts';
 const UNREADABLE = /(?![\t\n\r])[\ufffd\p{Cc}\p{Cf}\p{Co}\p{Cs}]/gu;
 const WHITE_SPACE = /\s/g;
 /** Chinese signs, in the ranges of the original tokenizer. */
-const CHINESE =
-  /[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
+const CHINESE_RANGES = [
+  String.raw`\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2a6df}`,
+  String.raw`\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}`,
+];
+const CHINESE = new RegExp(`[${CHINESE_RANGES.join('')}]`, 'gu');
 const ACCENT = /\p{Mn}/gu;
 
 /**

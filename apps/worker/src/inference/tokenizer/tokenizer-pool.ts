@@ -34,9 +34,10 @@ const MESSAGE_CHARACTERS = 32_768;
 const START_ATTEMPTS = 3;
 
 /**
- * Tokenizer threads that share one queue; what is short is not worth a thread. The rows of one event-loop turn go out together, in as
- * few messages as their bounds allow, to the thread that has least to do. Rows wait in the pool and
- * not in a thread, so a long document holds up nothing while another thread is free.
+ * Tokenizer threads that share one queue; what is short is not worth a thread. The rows of one
+ * event-loop turn go out together, in as few messages as their bounds allow, to the thread that has
+ * least to do. Rows wait in the pool and not in a thread, so a long document holds up nothing while
+ * another thread is free.
  */
 export class TokenizerPool {
   readonly #options: TokenizerPoolOptions;

@@ -14,7 +14,7 @@ export const CPU_PARTS = [
   'engines',
 ] as const satisfies (keyof CpuTimes)[];
 
-/** Jobs in flight: as many as a worker holds, with its defaults. */
+/** Jobs in flight: more than a worker holds, with its defaults, so that some always wait. */
 const IN_FLIGHT = 256;
 /** So many documents of the warm-up. */
 const SHORTEST = 300;

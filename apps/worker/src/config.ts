@@ -45,7 +45,7 @@ export const workerEnv = z.object({
     .default(5)
     .describe('Longest wait of a small batch for company while every engine is busy.'),
   HEADRACE_CONCURRENCY: integer(1, 4_096)
-    .default(256)
+    .default(192)
     .describe('Jobs held at once a model: more gives fuller batches, and more to give back.'),
   HEADRACE_MAX_HELD_ROWS: integer(1, 1_000_000)
     .default(8_192)

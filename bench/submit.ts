@@ -1,10 +1,10 @@
+import { JobRequestSchema } from '@headrace/shared/job-request.ts';
 import type { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import { createLogger } from '@headrace/shared/logger.ts';
 import { modelRef } from '@headrace/shared/manifests.ts';
 import { inferQueueName, type JobPayload } from '@headrace/shared/queues.ts';
 import { type Api, compose } from '../apps/api/src/compose.ts';
 import { parseConfig } from '../apps/api/src/config.ts';
-import { JobRequestSchema } from '../apps/api/src/job-request.ts';
 import { ADDS_IN_FLIGHT, type BareQueue, bareJobOptions, openBareQueue } from './bare-queue.ts';
 import { inLanes } from './lanes.ts';
 import { defaultModel, type Part } from './part.ts';

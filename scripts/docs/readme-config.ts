@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { commonEnv } from '@headrace/shared/env.ts';
 import type { z } from 'zod';
 import { apiEnv } from '../../apps/api/src/config.ts';
+import { dispatcherEnv } from '../../apps/dispatcher/src/config.ts';
 import { workerEnv } from '../../apps/worker/src/config.ts';
 
 const README = fileURLToPath(new URL('../../README.md', import.meta.url));
@@ -28,6 +29,7 @@ function tables(): string {
     ...section('Every process', Object.entries(commonEnv)),
     ...section('API', own(apiEnv)),
     ...section('Worker', own(workerEnv.shape)),
+    ...section('Dispatcher', own(dispatcherEnv.shape)),
   ].join('\n');
 }
 

@@ -9,6 +9,7 @@ const REDIS_GRACE_S = 5;
 
 // How much longer than its own deadline a service may take to stop.
 const KILL_AFTER_S = 15;
+const DISPATCHER_STOP_S = 10;
 
 /**
  * @typedef {import('./start.mjs').Context} Context
@@ -48,7 +49,7 @@ export function workerPart(redisUrl, context) {
     script: 'apps/worker/src/main.ts',
     // With a model that does not load it serves the others; /ready of the API tells the rest.
     readyEvents: ['worker.ready', 'worker.not_ready'],
-    env: { REDIS_URL: redisUrl, HEADRACE_PROBES_PORT },
+    env: { REDIS_URL: redisUrl, HEADRACE_PROBES_PORT, ...blobsOf(context) },
     stopDeadlineS: Number(HEADRACE_DRAIN_TIMEOUT_S || 25) + KILL_AFTER_S,
   };
   return servicePart('worker', service, context);
@@ -59,9 +60,25 @@ export function workerPart(redisUrl, context) {
  * @param {Context} context
  * @returns {Part}
  */
+export function dispatcherPart(redisUrl, context) {
+  const { HEADRACE_DISPATCHER_PROBES_PORT = '0' } = context.env;
+  const service = {
+    script: 'apps/dispatcher/src/main.ts',
+    readyEvents: ['dispatcher.ready'],
+    env: { REDIS_URL: redisUrl, HEADRACE_DISPATCHER_PROBES_PORT, ...blobsOf(context) },
+    stopDeadlineS: DISPATCHER_STOP_S + KILL_AFTER_S,
+  };
+  return servicePart('dispatcher', service, context);
+}
+
+/**
+ * @param {string} redisUrl
+ * @param {Context} context
+ * @returns {Part}
+ */
 export function apiPart(redisUrl, context) {
   /** @type {NodeJS.ProcessEnv} */
-  const env = { REDIS_URL: redisUrl };
+  const env = { REDIS_URL: redisUrl, ...blobsOf(context) };
   const service = {
     script: 'apps/api/src/main.ts',
     readyEvents: ['api.listening'],
@@ -78,6 +95,14 @@ export function apiPart(redisUrl, context) {
       return running;
     },
   };
+}
+
+/**
+ * Files beside the data of our Redis, unless the user has another place for them.
+ * @param {Context} context
+ */
+function blobsOf({ home, env }) {
+  return { HEADRACE_BLOBS: env.HEADRACE_BLOBS || join(home, 'blobs') };
 }
 
 /**

@@ -4,7 +4,7 @@ import { checkExternalRedis } from '../redis/external-redis.mjs';
 import { TOOLS } from '../setup/paths.mjs';
 import { tryLock } from '../setup/process-lock.mjs';
 import { SetupError } from '../setup/setup-error.mjs';
-import { apiPart, redisPart, workerPart } from './parts.mjs';
+import { apiPart, dispatcherPart, redisPart, workerPart } from './parts.mjs';
 import { checkPort, waitUntilServing } from './readiness.mjs';
 import { describeRunning, recordRunning } from './running.mjs';
 import { screen } from './screen.mjs';
@@ -27,7 +27,7 @@ const STOP_DEADLINE_MS = 86_400_000;
  */
 
 /**
- * Runs Redis, API and worker until a signal comes or one of them cannot be kept running.
+ * Runs Redis, dispatcher, worker and API until a signal comes or one of them cannot be kept running.
  * @param {{ redisServer: string | null, env: NodeJS.ProcessEnv }} options
  *   `redisServer` is null when REDIS_URL names a Redis of the user's
  * @returns {Promise<number>} exit code: 0 after a signal, and when it is running already
@@ -88,10 +88,11 @@ async function bringUp(context, redisServer) {
   signal.throwIfAborted();
   await checkPort(env);
   signal.throwIfAborted();
+  const dispatcher = supervise(dispatcherPart(redisUrl, context));
   // The API is stopped first, so that nothing new comes in while the worker finishes.
   const worker = supervise(workerPart(redisUrl, context));
   const api = supervise(apiPart(redisUrl, context));
-  const [{ ready }] = await Promise.all([api.start(), worker.start()]);
+  const [{ ready }] = await Promise.all([api.start(), worker.start(), dispatcher.start()]);
   const url = await waitUntilServing(env, ready, signal);
   const readyS = (performance.now() - startedAt) / 1000;
   recordRunning(home, url);

@@ -105,13 +105,63 @@ describe('every answer is as the OpenAPI document says', () => {
     await expect(200, '/metrics');
   });
 
+  test('of files', async () => {
+    const body = new FormData();
+    body.append('purpose', 'batch');
+    body.append('file', new Blob(['{}']), 'a.jsonl');
+    const { body: file } = await expect(200, '/v1/files', { body });
+    const { id } = z.object({ id: z.string() }).parse(file);
+    await expect(400, '/v1/files', { body: new FormData() });
+    await expect(415, '/v1/files', { body: {} });
+    await expect(200, '/v1/files?limit=1');
+    await expect(400, '/v1/files?limit=0');
+    await expect(200, `/v1/files/${id}`);
+    await expect(200, `/v1/files/${id}/content`);
+    await expect(206, `/v1/files/${id}/content`, { headers: { range: 'bytes=0-0' } });
+    await expect(416, `/v1/files/${id}/content`, { headers: { range: 'bytes=9-' } });
+    for (const below of ['', '/content']) await expect(400, `/v1/files/${id}${below}?x=1`);
+    await expect(400, `/v1/files/${id}?x=1`, DELETE);
+    await expect(200, `/v1/files/${id}`, DELETE);
+    await expect(404, `/v1/files/${id}`, DELETE);
+    for (const below of ['', '/content']) await expect(404, `/v1/files/${id}${below}`);
+  });
+
+  test('of batches', async () => {
+    const form = new FormData();
+    form.append('purpose', 'batch');
+    form.append('file', new Blob(['{}']), 'a.jsonl');
+    const { body: file } = await expect(200, '/v1/files', { body: form });
+    const request = {
+      input_file_id: z.object({ id: z.string() }).parse(file).id,
+      ...{ endpoint: '/v1/jobs', completion_window: '24h' },
+    };
+    const { body: batch } = await expect(200, '/v1/batches', { body: request });
+    const { id } = z.object({ id: z.string() }).parse(batch);
+    await expect(400, '/v1/batches', { body: { ...request, completion_window: '8d' } });
+    await expect(404, '/v1/batches', { body: { ...request, input_file_id: 'file-x' } });
+    await expect(415, '/v1/batches', { body: 'a', headers: { 'content-type': 'text/plain' } });
+    await expect(200, '/v1/batches?limit=1');
+    await expect(400, '/v1/batches?limit=0');
+    await expect(200, `/v1/batches/${id}`);
+    await expect(400, `/v1/batches/${id}?x=1`);
+    await expect(404, `/v1/batches/${id.slice(0, -1)}0`);
+    for (const action of ['pause', 'resume', 'cancel']) {
+      await expect(200, `/v1/batches/${id}/${action}`, POST);
+      await expect(400, `/v1/batches/${id}/${action}?x=1`, POST);
+      await expect(404, `/v1/batches/batch_x/${action}`, POST);
+    }
+    for (const action of ['pause', 'resume']) {
+      await expect(409, `/v1/batches/${id}/${action}`, POST);
+    }
+  });
+
   test('and no operation is left out', () => {
     const seen = [...api.contract.seen].map((answer) => answer.replace(/ \d+$/, ''));
     assert.deepEqual(
       api.contract.operations.filter((each) => !seen.includes(each)),
       [],
     );
-    assert.equal(api.contract.operations.length, 13);
+    assert.equal(api.contract.operations.length, 24);
   });
 });
 

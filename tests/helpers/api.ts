@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { JobStore } from '@headrace/shared/job-store.ts';
 import { finishedRecord, type Job, JobSchema } from '@headrace/shared/jobs.ts';
@@ -25,7 +28,7 @@ export interface Answer {
 
 interface Send {
   method?: string;
-  /** A string or bytes are sent as they are, anything else as JSON. */
+  /** A string, bytes, a form or a stream are sent as they are, anything else as JSON. */
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal;
@@ -39,6 +42,8 @@ export interface TestApi {
   contract: Contract;
   keys: Keyspace;
   store: JobStore;
+  /** Where its files are. */
+  folder: string;
   /** A connection of the test's own. */
   redis: Redis;
   send(path: string, options?: Send): Promise<Answer>;
@@ -59,8 +64,10 @@ export async function startTestApi(
   url: string,
   env: Record<string, string> = {},
 ): Promise<TestApi> {
+  const folder = mkdtempSync(join(tmpdir(), 'headrace-api-'));
   const config = parseConfig({
     REDIS_URL: url,
+    HEADRACE_BLOBS: join(folder, 'blobs'),
     HEADRACE_PREFIX: testPrefix(),
     HEADRACE_MODELS_DIR: TINY_MODELS,
     HEADRACE_DEFAULT_MODEL: 'tiny-classifier',
@@ -77,7 +84,7 @@ export async function startTestApi(
   const send = (path: string, options: Send = {}) => request({ api, contract }, path, options);
   await untilReady(send);
   return {
-    ...{ api, contract, keys, store, redis, send },
+    ...{ api, contract, keys, store, redis, send, folder: config.HEADRACE_BLOBS },
     async submit(body) {
       const { status, body: job } = await send('/v1/jobs', { body });
       assert.equal(status, 202, JSON.stringify(job));
@@ -93,6 +100,7 @@ export async function startTestApi(
     async stop() {
       await api.stop();
       redis.disconnect();
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
@@ -102,11 +110,13 @@ async function request(
   path: string,
   { method, body, headers = {}, signal }: Send,
 ): Promise<Answer> {
-  const raw = typeof body === 'string' || body instanceof Uint8Array;
+  const isForm = body instanceof FormData;
+  const raw = isForm || typeof body === 'string' || body instanceof Uint8Array;
   const given = method ?? (body === undefined ? 'GET' : 'POST');
+  const contentType = body === undefined || isForm ? {} : { 'content-type': 'application/json' };
   const response = await api.app.request(path, {
     method: given,
-    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    headers: { ...contentType, ...headers },
     ...(body === undefined ? {} : { body: raw ? body : JSON.stringify(body) }),
     ...(signal === undefined ? {} : { signal }),
   });

@@ -26,6 +26,7 @@ const DOCUMENT = 'openapi';
 export function createContract(document: unknown): Contract {
   const ajv = new Ajv2020({ strict: false, allErrors: true });
   addFormats.default(ajv);
+  ajv.addFormat('binary', true);
   const closed = closeObjects(document);
   ajv.addSchema({ $id: DOCUMENT, ...record(closed) }, DOCUMENT, true, false);
   const paths = record(record(closed).paths);

@@ -69,6 +69,15 @@ export function startWorker({ env }: ServiceOptions): Promise<ServiceProcess> {
   });
 }
 
+/** Starts the real dispatcher in a process of its own and waits until it is ready. */
+export function startDispatcher({ env }: ServiceOptions): Promise<ServiceProcess> {
+  return startService({
+    script: 'apps/dispatcher/src/main.ts',
+    readyEvent: 'dispatcher.ready',
+    env: { HEADRACE_DISPATCHER_PROBES_PORT: '0', ...env },
+  });
+}
+
 /**
  * Starts any script that logs JSON records on its standard output, and waits for `readyEvent`. It
  * has an IPC channel, so a service of ours stops by itself if the test process dies.

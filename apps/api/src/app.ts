@@ -1,9 +1,12 @@
 import type { Logger } from '@headrace/shared/logger.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
+import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Redis } from 'ioredis';
 import type { Admission } from './admission.ts';
 import type { BacklogView } from './backlog-view.ts';
+import type { Batches } from './batches.ts';
+import type { Files } from './files.ts';
 import type { FinishedHub } from './finished-hub.ts';
 import type { ListJobs } from './job-list.ts';
 import type { Jobs } from './jobs.ts';
@@ -11,9 +14,10 @@ import type { ApiEnv } from './middleware/api-env.ts';
 import { createErrorRenderer, type RenderError } from './middleware/errors.ts';
 import { createNotFound } from './middleware/not-found.ts';
 import { requestScope } from './middleware/request-scope.ts';
-import type { ModelCatalogue } from './models.ts';
 import type { ApiApp } from './routes/add-route.ts';
+import { addBatchRoutes } from './routes/batches.ts';
 import { addDocRoutes } from './routes/docs.ts';
+import { addFileRoutes } from './routes/files.ts';
 import { addJobEventRoutes } from './routes/job-events.ts';
 import { addJobRoutes } from './routes/jobs.ts';
 import { addModelRoutes } from './routes/models.ts';
@@ -34,6 +38,8 @@ export interface HttpLimits {
 export interface AppOptions {
   jobs: Jobs;
   list: ListJobs;
+  files: Files;
+  batches: Batches;
   hub: FinishedHub;
   models: ModelCatalogue;
   workers: WorkersView;
@@ -62,6 +68,8 @@ export function createApp(options: AppOptions): ApiApp {
   addJobRoutes(app, deps);
   addJobEventRoutes(app, deps);
   addPredictRoute(app, deps);
+  addFileRoutes(app, deps);
+  addBatchRoutes(app, deps);
   addModelRoutes(app, deps);
   addProbeRoutes(app, deps);
   addDocRoutes(app);

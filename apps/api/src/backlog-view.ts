@@ -1,8 +1,8 @@
 import { AppError } from '@headrace/shared/errors.ts';
 import { type Backlog, type JobStore, unwrapPipeline } from '@headrace/shared/job-store.ts';
+import type { ModelCatalogue, ServedModel } from '@headrace/shared/model-catalogue.ts';
 import type { Keyspace } from '@headrace/shared/queues.ts';
 import type { Redis } from 'ioredis';
-import type { ModelCatalogue, ServedModel } from './models.ts';
 import type { WorkersView } from './workers-view.ts';
 
 /** What waits for each model, about a second old. */

@@ -1,26 +1,31 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import { openBlobStore } from '@headrace/shared/blobs/index.ts';
+import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createFairOrder } from '@headrace/shared/fair-order.ts';
+import { FileStore } from '@headrace/shared/files.ts';
+import { startInterval } from '@headrace/shared/interval.ts';
 import { JobStore } from '@headrace/shared/job-store.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import { readModelsDir } from '@headrace/shared/manifests.ts';
 import { createMetrics } from '@headrace/shared/metrics.ts';
-import { createKeyspace, INTERACTIVE } from '@headrace/shared/queues.ts';
+import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
+import { createKeyspace, INTERACTIVE, type Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis, redisFailure } from '@headrace/shared/redis.ts';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { createAdmission } from './admission.ts';
+import { type Admission, createAdmission } from './admission.ts';
 import { createApp, type HttpLimits } from './app.ts';
 import { createBacklogView } from './backlog-view.ts';
+import { createBatches } from './batches.ts';
 import type { ApiConfig } from './config.ts';
+import { createFiles } from './files.ts';
 import { FinishedHub } from './finished-hub.ts';
 import { createIndexTrim } from './index-trim.ts';
-import { startInterval } from './interval.ts';
 import { createJobList } from './job-list.ts';
 import { createJobs } from './jobs.ts';
 import { DEFAULT_TENANT } from './middleware/tenant.ts';
-import { createModelCatalogue, type ModelCatalogue } from './models.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { closeServer, createHttpServer, listen } from './server.ts';
 import { createSubmit, type Submit } from './submit.ts';
@@ -86,9 +91,11 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const resultTtlMs = config.HEADRACE_RESULT_TTL_S * 1000;
   const shared = { redis, keys, store, hub, submit, models, queues, workers, metrics };
   const jobs = createJobs({ ...shared, resultTtlMs });
+  const bulk = createBulk({ config, redis, keys, admission, lifecycle });
   let stopping = false;
   const app = createApp({
     ...{ jobs, hub, models, workers, backlogs, admission, redis, metrics, log },
+    ...bulk,
     list: createJobList({ store, jobs }),
     limits: httpLimits(config),
     defaultModel: config.HEADRACE_DEFAULT_MODEL,
@@ -125,6 +132,27 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
       return lifecycle.stop(config.HEADRACE_DRAIN_S * 1000 + 2 * RELEASE_MS);
     },
   };
+}
+
+interface BulkParts {
+  config: ApiConfig;
+  redis: Redis;
+  keys: Keyspace;
+  admission: Admission;
+  lifecycle: Lifecycle;
+}
+
+/** Files, and the batches that score them. */
+function createBulk({ config, redis, keys, admission, lifecycle }: BulkParts) {
+  const blobs = openBlobStore(config.HEADRACE_BLOBS);
+  lifecycle.push('blobs', () => blobs.close());
+  const admit = () => admission.admit();
+  const files = createFiles({
+    ...{ blobs, store: new FileStore(redis, keys), admit },
+    maxFileBytes: config.HEADRACE_MAX_FILE_BYTES,
+    ttlS: config.HEADRACE_FILE_TTL_S,
+  });
+  return { files, batches: createBatches({ store: new BatchStore(redis, keys), files, admit }) };
 }
 
 /** Gives Redis a moment, so that usually the very first request is served. */

@@ -1,9 +1,11 @@
+import { blobEnv } from '@headrace/shared/blobs/index.ts';
 import { commonEnv, flag, integer, parseEnv } from '@headrace/shared/env.ts';
 import { z } from 'zod';
 
 /** Every variable of the API with its trade-off; the table in the README is made from it. */
 export const apiEnv = {
   ...commonEnv,
+  ...blobEnv,
   HOST: z
     .string()
     .default('127.0.0.1')
@@ -31,6 +33,12 @@ export const apiEnv = {
   HEADRACE_MAX_ROW_CHARACTERS: integer(1, 10_000_000)
     .default(100_000)
     .describe('Most characters of one row; models cut far earlier, Redis stores all of them.'),
+  HEADRACE_MAX_FILE_BYTES: integer(1, 1024 ** 4)
+    .default(10 * 1024 ** 3)
+    .describe('Largest file that may be uploaded; the file storage has to hold it.'),
+  HEADRACE_FILE_TTL_S: integer(3_600, 365 * 86_400)
+    .default(30 * 86_400)
+    .describe('How long a file is kept, unless its upload asks for less.'),
   HEADRACE_MAX_WAIT_S: integer(1, 600)
     .default(60)
     .describe('Longest Prefer: wait; proxies on the way must keep a request open that long.'),

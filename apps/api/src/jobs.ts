@@ -2,6 +2,7 @@ import { AppError } from '@headrace/shared/errors.ts';
 import type { JobStore } from '@headrace/shared/job-store.ts';
 import { type Job, liveJob } from '@headrace/shared/jobs.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
+import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import type { Keyspace } from '@headrace/shared/queues.ts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -10,7 +11,6 @@ import { createJobLookup, FRESH } from './job-lookup.ts';
 import { createSettle } from './job-settle.ts';
 import { createJobWaits, type JobView } from './job-waits.ts';
 import type { WaitOptions } from './job-watch.ts';
-import type { ModelCatalogue } from './models.ts';
 import type { Submission, Submit } from './submit.ts';
 import type { WorkersView } from './workers-view.ts';
 

@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { AppError } from '@headrace/shared/errors.ts';
 import { getRequestListener } from '@hono/node-server';
+import { limitBodyTime } from './body-time.ts';
 import { publicError } from './middleware/errors.ts';
 import type { ApiApp } from './routes/add-route.ts';
 
@@ -13,7 +14,6 @@ interface ServerOptions {
 
 /** Times within which a client must have sent its request; waiting for the answer is not limited. */
 const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 30_000;
 const CHECK_CONNECTIONS_MS = 1_000;
 const SWEEP_MS = 50;
 /** Longer than the idle timeout of usual load balancers, which must be the ones to close. */
@@ -25,11 +25,15 @@ export function createHttpServer({ app, maxConnections }: ServerOptions): Server
   const server = createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      // Bodies have limits of their own: an upload may take as long as it goes on.
+      requestTimeout: 0,
       connectionsCheckingInterval: CHECK_CONNECTIONS_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
     },
-    listener,
+    (request, response) => {
+      limitBodyTime(request, () => refuse(request.socket));
+      return listener(request, response);
+    },
   );
   server.maxConnections = maxConnections;
   server.on('clientError', refuseBrokenRequest);
@@ -83,6 +87,11 @@ function refuseBrokenRequest(error: Error, socket: Duplex): void {
     socket.destroy();
     return;
   }
+  refuse(socket);
+}
+
+/** Says why, once, and closes the connection. */
+function refuse(socket: Duplex): void {
   const head = [
     'HTTP/1.1 400 Bad Request',
     'content-type: application/json',

@@ -1,14 +1,14 @@
 import { bullPriority, type createFairOrder } from '@headrace/shared/fair-order.ts';
 import { newJobId } from '@headrace/shared/ids.ts';
+import { invalidRequest } from '@headrace/shared/invalid-request.ts';
+import { type JobRequest, prepareRows, type RowLimits } from '@headrace/shared/job-request.ts';
 import { estimateTokens } from '@headrace/shared/jobs.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
+import type { ModelCatalogue, ServedModel } from '@headrace/shared/model-catalogue.ts';
 import { INTERACTIVE, type JobPayload, type RowInput } from '@headrace/shared/queues.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
 import type { JobsOptions, Queue } from 'bullmq';
 import { z } from 'zod';
-import { invalidRequest } from './invalid-request.ts';
-import { type JobRequest, prepareRows, type RowLimits } from './job-request.ts';
-import type { ModelCatalogue, ServedModel } from './models.ts';
 
 export interface SubmitDeps {
   models: ModelCatalogue;

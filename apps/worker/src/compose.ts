@@ -1,21 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
+import type { BlobStore } from '@headrace/shared/blobs/blob-store.ts';
+import { openBlobStore } from '@headrace/shared/blobs/index.ts';
+import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
+import { oneModel } from '@headrace/shared/bulk/one-model.ts';
 import { JobStore } from '@headrace/shared/job-store.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import type { Logger } from '@headrace/shared/logger.ts';
 import { readModelsDir } from '@headrace/shared/manifests.ts';
 import { createMetrics, type Metrics } from '@headrace/shared/metrics.ts';
+import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
+import { startProbes } from '@headrace/shared/probes.ts';
 import { createKeyspace, inferQueueName, type Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
 import { createTick } from '@headrace/shared/tick.ts';
 import { forgetWorker, reportWorker } from '@headrace/shared/workers.ts';
 import type { Redis } from 'ioredis';
 import type { WorkerConfig } from './config.ts';
+import { BulkConsumer } from './consumers/bulk.ts';
 import { InferConsumer } from './consumers/infer.ts';
 import { ModelRuntime } from './inference/model-runtime.ts';
+import type { Pipeline } from './inference/pipeline.ts';
 import { TokenizerPool } from './inference/tokenizer/tokenizer-pool.ts';
 import { type ChosenModel, chooseModels } from './model-choice.ts';
-import { startProbes } from './probes.ts';
 import { ServedModel } from './served-model.ts';
 
 export interface WorkerService {
@@ -35,9 +42,22 @@ interface Parts {
   metrics: Metrics;
   store: JobStore;
   tokenizers: TokenizerPool;
+  blobs: BlobStore;
+  batches: BatchStore;
+  /** What lines of a batch may name. */
+  models: ModelCatalogue;
+}
+
+interface PartsOptions {
+  config: WorkerConfig;
+  log: Logger;
+  lifecycle: Lifecycle;
+  models: ModelCatalogue;
 }
 
 const HEARTBEAT_MS = 3_000;
+/** Of a row of a batch, in an engine's hands; a hanging engine is killed long before. */
+const BULK_ROW_TIMEOUT_MS = 300_000;
 /** After the drain: to kill engines, to close connections. */
 const RELEASE_MS = 4_000;
 
@@ -48,7 +68,7 @@ export async function compose(config: WorkerConfig, log: Logger): Promise<Worker
   const lifecycle = new Lifecycle((name, err) =>
     log.error({ event: 'worker.stop_failed', name, err }, 'could not be stopped'),
   );
-  const parts = createParts(config, log, lifecycle);
+  const parts = createParts({ config, log, lifecycle, models: createModelCatalogue(folders, '') });
   const models = chosen.map((model) => createServedModel(parts, model));
   const refused = problems.map(({ dir, reason }) => `${dir}: ${reason}`);
   for (const problem of refused) log.error({ event: 'model.refused', problem }, 'model refused');
@@ -95,7 +115,7 @@ export async function compose(config: WorkerConfig, log: Logger): Promise<Worker
   };
 }
 
-function createParts(config: WorkerConfig, log: Logger, lifecycle: Lifecycle): Parts {
+function createParts({ config, log, lifecycle, models }: PartsOptions): Parts {
   const keys = createKeyspace(config.HEADRACE_PREFIX);
   const redis = connectRedis({ url: config.REDIS_URL, role: 'worker', name: 'worker', log });
   lifecycle.push('redis', () => redis.disconnect());
@@ -103,7 +123,13 @@ function createParts(config: WorkerConfig, log: Logger, lifecycle: Lifecycle): P
   lifecycle.push('metrics', () => metrics.stop());
   const tokenizers = new TokenizerPool({ threads: config.HEADRACE_TOKENIZER_THREADS, log });
   lifecycle.push('tokenizers', () => tokenizers.stop());
-  return { config, log, keys, redis, metrics, tokenizers, store: new JobStore(redis, keys) };
+  const blobs = openBlobStore(config.HEADRACE_BLOBS);
+  lifecycle.push('blobs', () => blobs.close());
+  return {
+    ...{ config, log, keys, redis, metrics, tokenizers, blobs, models },
+    store: new JobStore(redis, keys),
+    batches: new BatchStore(redis, keys),
+  };
 }
 
 function createServedModel(parts: Parts, { folder, variant }: ChosenModel): ServedModel {
@@ -125,24 +151,30 @@ function createServedModel(parts: Parts, { folder, variant }: ChosenModel): Serv
     // A notice for those who watch; the job's state does not depend on it.
     redis.publish(keys.startedChannel, ids.join(',')).catch(() => undefined);
   });
-  const createConsumer = (pipeline: ConstructorParameters<typeof InferConsumer>[0]['pipeline']) =>
+  const { ref: model, variant: runs, task } = runtime;
+  const about = { model, variant: runs, prefix: keys.prefix, redis, log };
+  const createInfer = (pipeline: Pipeline) =>
     new InferConsumer({
-      model: runtime.ref,
-      queue: inferQueueName(runtime.ref),
-      variant: runtime.variant,
-      prefix: keys.prefix,
-      task: runtime.task,
-      pipeline,
-      redis,
-      store,
-      metrics,
-      log,
+      ...{ ...about, task, pipeline, store, metrics },
+      queue: inferQueueName(model),
       resultTtlMs: config.HEADRACE_RESULT_TTL_S * 1000,
       concurrency: config.HEADRACE_CONCURRENCY,
       maxHeldRows: config.HEADRACE_MAX_HELD_ROWS,
       publishStarted,
     });
-  return new ServedModel({ runtime, createConsumer, metrics, log });
+  const createBulk = (pipeline: Pipeline) =>
+    new BulkConsumer({
+      ...{ ...about, pipeline, blobs: parts.blobs, batches: parts.batches },
+      resolve: oneModel(parts.models, () => model),
+      chunks: config.HEADRACE_BULK_CHUNKS,
+      rowTimeoutMs: BULK_ROW_TIMEOUT_MS,
+    });
+  const takesChunks = config.HEADRACE_BULK_CHUNKS > 0;
+  const createConsumers = (pipeline: Pipeline) => [
+    createInfer(pipeline),
+    ...(takesChunks ? [createBulk(pipeline)] : []),
+  ];
+  return new ServedModel({ runtime, createConsumers, metrics, log });
 }
 
 /** Tells the others, every few seconds, what this worker serves and how fast it is. */

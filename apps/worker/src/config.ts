@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { blobEnv } from '@headrace/shared/blobs/index.ts';
 import { ConfigError, commonEnv, integer, parseEnv } from '@headrace/shared/env.ts';
 import { z } from 'zod';
 import { PROVIDERS, type ProviderName } from './inference/providers/index.ts';
@@ -12,6 +13,7 @@ const OVERHEAD_CELLS: Record<ProviderName, number> = { cpu: 16, cuda: 2_048 };
 
 export const workerEnv = z.object({
   ...commonEnv,
+  ...blobEnv,
   HEADRACE_MODELS: z
     .string()
     .regex(/^[\w.@:-]+(,[\w.@:-]+)*$/, 'must be a list such as sentiment,minilm@1:w8')
@@ -47,6 +49,9 @@ export const workerEnv = z.object({
   HEADRACE_CONCURRENCY: integer(1, 4_096)
     .default(192)
     .describe('Jobs held at once a model: more gives fuller batches, and more to give back.'),
+  HEADRACE_BULK_CHUNKS: integer(0, 64)
+    .default(2)
+    .describe('Chunks of batches held at once a model; 0: this worker takes none.'),
   HEADRACE_MAX_HELD_ROWS: integer(1, 1_000_000)
     .default(8_192)
     .describe('Rows held a model before jobs are fetched one at a time; bounds memory.'),

@@ -1,13 +1,23 @@
 import type { Logger } from '@headrace/shared/logger.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import type { WorkerReport } from '@headrace/shared/workers.ts';
-import type { InferConsumer } from './consumers/infer.ts';
 import type { ModelRuntime } from './inference/model-runtime.ts';
 import type { Pipeline } from './inference/pipeline.ts';
 
+/** What takes work for a model out of one of its queues. */
+export interface Consumer {
+  start(): void;
+  /** Whether its fetch loop moved lately, or rightly stands still. */
+  isMoving(withinMs: number): boolean;
+  /** Drops a job that was cancelled, if it is here. */
+  cancel?(id: string): void;
+  /** Gives back what does not finish until the deadline. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
 interface ServedModelDeps {
   runtime: ModelRuntime;
-  createConsumer: (pipeline: Pipeline) => InferConsumer;
+  createConsumers: (pipeline: Pipeline) => Consumer[];
   metrics: Metrics;
   log: Logger;
 }
@@ -18,7 +28,7 @@ const STUCK_AFTER_MS = 30_000;
 /** One model of a worker: loading, then taking jobs, or refused for ever. */
 export class ServedModel {
   readonly #deps: ServedModelDeps;
-  #consumer: InferConsumer | null = null;
+  #consumers: Consumer[] | null = null;
   #problem: string | null = null;
 
   constructor(deps: ServedModelDeps) {
@@ -29,16 +39,16 @@ export class ServedModel {
   get missing(): string | null {
     const { ref, healthy } = this.#deps.runtime;
     if (this.#problem !== null) return this.#problem;
-    if (this.#consumer === null) return `${ref} is loading`;
+    if (this.#consumers === null) return `${ref} is loading`;
     return healthy ? null : `${ref} has no engine`;
   }
 
   /** Loads the model and takes jobs. A model that must not be served is refused, not thrown. */
   async start(): Promise<void> {
-    const { runtime, log, createConsumer } = this.#deps;
+    const { runtime, log, createConsumers } = this.#deps;
     const beganMs = performance.now();
     try {
-      this.#consumer = createConsumer(await runtime.start());
+      this.#consumers = createConsumers(await runtime.start());
     } catch (err) {
       this.#problem = err instanceof Error ? err.message : String(err);
       const event = 'model.refused';
@@ -46,18 +56,18 @@ export class ServedModel {
       await runtime.stop();
       return;
     }
-    this.#consumer.start();
+    for (const consumer of this.#consumers) consumer.start();
     const { ref: model, variant } = runtime;
     const ms = Math.round(performance.now() - beganMs);
     log.info({ event: 'model.ready', model, variant, ms }, 'model ready');
   }
 
   isMoving(): boolean {
-    return this.#consumer?.isMoving(STUCK_AFTER_MS) ?? true;
+    return this.#consumers?.every((consumer) => consumer.isMoving(STUCK_AFTER_MS)) ?? true;
   }
 
   cancel(id: string): void {
-    this.#consumer?.cancel(id);
+    for (const consumer of this.#consumers ?? []) consumer.cancel?.(id);
   }
 
   report(): WorkerReport['models'][number] {
@@ -80,7 +90,7 @@ export class ServedModel {
 
   /** Gives back what has not started; what runs may finish until the deadline. */
   async drain(deadlineMs: number): Promise<void> {
-    await this.#consumer?.stop(deadlineMs);
+    await Promise.all((this.#consumers ?? []).map((consumer) => consumer.stop(deadlineMs)));
   }
 
   async stop(): Promise<void> {

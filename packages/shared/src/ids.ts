@@ -7,6 +7,8 @@ const ORDER_CHARS = 2;
 const RANDOM_CHARS = 14;
 const ORDER_MAX = 32 ** ORDER_CHARS - 1;
 const JOB_ID = /^job_[0-9a-hjkmnp-tv-z]{26}$/;
+const FILE_ID = /^file-[0-9a-hjkmnp-tv-z]{26}$/;
+const BATCH_ID = /^batch_[0-9a-hjkmnp-tv-z]{26}$/;
 
 // One call into the system's random source serves many ids.
 const pool = Buffer.alloc(RANDOM_CHARS * 256);
@@ -15,15 +17,19 @@ let used = pool.length;
 let lastMs = 0;
 let order = 0;
 
-/**
- * `job_` + 10 characters of milliseconds + 2 that count within the millisecond + 14 random ones
- * (70 bits): unguessable, and ids of one process sort in the order they were made. From 1,024 in
- * one millisecond on, chance decides.
- */
+/** `job_` and 26 sortable characters. */
 export function newJobId(nowMs: number): string {
-  order = nowMs === lastMs ? Math.min(order + 1, ORDER_MAX) : 0;
-  lastMs = nowMs;
-  return `job_${base32(nowMs, TIME_CHARS)}${base32(order, ORDER_CHARS)}${randomChars()}`;
+  return `job_${sortable(nowMs)}`;
+}
+
+/** `file-` and 26 sortable characters. */
+export function newFileId(nowMs: number): string {
+  return `file-${sortable(nowMs)}`;
+}
+
+/** `batch_` and 26 sortable characters. */
+export function newBatchId(nowMs: number): string {
+  return `batch_${sortable(nowMs)}`;
 }
 
 /** The smallest id that a job created at `timeMs` can have; for ranges over time. */
@@ -34,6 +40,25 @@ export function firstJobIdAt(timeMs: number): string {
 
 export function isJobId(value: string): boolean {
   return JOB_ID.test(value);
+}
+
+export function isFileId(value: string): boolean {
+  return FILE_ID.test(value);
+}
+
+export function isBatchId(value: string): boolean {
+  return BATCH_ID.test(value);
+}
+
+/**
+ * 10 characters of milliseconds + 2 that count within the millisecond + 14 random ones (70 bits):
+ * unguessable, and ids of one process sort in the order they were made. From 1,024 in one
+ * millisecond on, chance decides.
+ */
+function sortable(nowMs: number): string {
+  order = nowMs === lastMs ? Math.min(order + 1, ORDER_MAX) : 0;
+  lastMs = nowMs;
+  return `${base32(nowMs, TIME_CHARS)}${base32(order, ORDER_CHARS)}${randomChars()}`;
 }
 
 function base32(value: number, length: number): string {

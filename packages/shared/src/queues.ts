@@ -6,6 +6,15 @@ export function inferQueueName(model: string): string {
   return `infer.${model}`;
 }
 
+/** The queue of chunks of one model version, such as `bulk.sentiment@1`. */
+export function bulkQueueName(model: string): string {
+  return `bulk.${model}`;
+}
+
+/** Queues of the dispatcher's own work, one job a batch. */
+export const PLAN_QUEUE = 'plan';
+export const ASSEMBLE_QUEUE = 'assemble';
+
 /** Every Redis key and channel that Headrace itself owns; BullMQ's keys stand beside them. */
 export function createKeyspace(prefix: string) {
   return {
@@ -14,6 +23,20 @@ export function createKeyspace(prefix: string) {
     job: (id: string) => `${prefix}:job:${id}`,
     /** Sorted set of a tenant's job ids, all with score 0, so that ids order it. */
     index: (tenant: string) => `${prefix}:jobs:${tenant}`,
+    /** The record of a file, one JSON value with its own TTL. */
+    file: (id: string) => `${prefix}:file:${id}`,
+    /** Sorted set of a tenant's file ids, all with score 0, so that ids order it. */
+    files: (tenant: string) => `${prefix}:files:${tenant}`,
+    /** Sorted set of files, scored by when their content may go. */
+    fileExpiry: `${prefix}:file-expiry`,
+    /** Hash of a batch: its definition, and what it has come to. */
+    batch: (id: string) => `${prefix}:batch:${id}`,
+    /** Hash of a batch: index of a chunk that is done → its part. */
+    batchChunks: (id: string) => `${prefix}:batch-chunks:${id}`,
+    /** Sorted set of a tenant's batch ids, all with score 0, so that ids order it. */
+    batches: (tenant: string) => `${prefix}:batches:${tenant}`,
+    /** Sorted set of batches that are not finished, scored by when they expire. */
+    liveBatches: `${prefix}:live-batches`,
     /** Hash with the virtual time, the flows' finish tags and the backlog of one queue. */
     order: (queue: string) => `${prefix}:order:${queue}`,
     /** A key of BullMQ's own. */
@@ -53,6 +76,29 @@ export const JobPayloadSchema = z.strictObject({
   retry_of: z.string().refine(isJobId).nullable(),
 });
 export type JobPayload = z.infer<typeof JobPayloadSchema>;
+
+/** What a job of a `bulk.<model>` queue carries: a byte range of the input, many rows. */
+export const ChunkPayloadSchema = z.strictObject({
+  v: z.literal(1),
+  batch: z.string(),
+  index: z.int(),
+  start_byte: z.int(),
+  end_byte: z.int(),
+  first_line: z.int(),
+  rows: z.int(),
+  /** Lines whose custom_id an earlier line has. */
+  duplicates: z.array(z.int()),
+});
+export type ChunkPayload = z.infer<typeof ChunkPayloadSchema>;
+
+/** BullMQ's settings of the queues of chunks, and of the dispatcher's own. */
+export const BULK = {
+  lockDurationMs: 30_000,
+  stalledIntervalMs: 5_000,
+  maxStalledCount: 1_000_000,
+  attempts: 5,
+  backoffMs: 2_000,
+} as const;
 
 /** BullMQ's settings of the interactive queues; one place, used by API and workers. */
 export const INTERACTIVE = {

@@ -1,3 +1,4 @@
+import { BlobError } from '@headrace/shared/blobs/blob-store.ts';
 import { AppError, type ErrorCode, errorBody } from '@headrace/shared/errors.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
@@ -55,10 +56,21 @@ export function publicError(failure: AppError): Record<string, unknown> {
 
 function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
+  if (error instanceof BlobError) return blobFailure(error);
   const known = redisFailure(error);
   if (known) return known;
   if (error instanceof Error && CLIENT_GONE.test(error.message)) {
     return new AppError('invalid_request', { message: 'the body was not complete', cause: error });
   }
   return new AppError('internal', { cause: error });
+}
+
+/** What a failure of the file storage means to a caller; what it says of itself is for the log. */
+function blobFailure(cause: BlobError): AppError {
+  if (cause.reason === 'full') {
+    const message = 'The file storage is full.';
+    return new AppError('storage_unavailable', { message, retryAfterS: 60, cause });
+  }
+  if (!cause.isRetryable) return new AppError('internal', { cause });
+  return new AppError('storage_unavailable', { retryAfterS: 5, cause });
 }

@@ -1,4 +1,5 @@
 import { AppError } from '@headrace/shared/errors.ts';
+import { checkStructure } from '@headrace/shared/json-structure.ts';
 import type { Context } from 'hono';
 import type { ApiEnv } from './api-env.ts';
 
@@ -9,7 +10,6 @@ export interface BodyLimits {
 }
 
 const JSON_TYPE = /^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i;
-const MAX_DEPTH = 32;
 
 /**
  * The parsed body of a request. What could cost much is refused before it is paid for: size while
@@ -54,46 +54,4 @@ async function readText(c: Context<ApiEnv>, maxBytes: number): Promise<string> {
 
 function tooLarge(maxBytes: number): AppError {
   return new AppError('body_too_large', { message: `the body has more than ${maxBytes} bytes` });
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COLON = 0x3a;
-
-/** One pass over the text outside its strings: `JSON.parse` recurses, and fields cost memory. */
-function checkStructure(json: string, maxFields: number): void {
-  let depth = 0;
-  let fields = 0;
-  for (let at = 0; at < json.length; at++) {
-    const code = json.charCodeAt(at);
-    if (code === QUOTE) {
-      at = endOfString(json, at);
-    } else if (code === COLON) {
-      fields++;
-      if (fields > maxFields) {
-        throw new AppError('invalid_request', { message: `the body has over ${maxFields} fields` });
-      }
-    } else if (code === 0x5b || code === 0x7b) {
-      depth++;
-      if (depth > MAX_DEPTH) {
-        throw new AppError('invalid_request', {
-          message: `the body is nested deeper than ${MAX_DEPTH} levels`,
-        });
-      }
-    } else if (code === 0x5d || code === 0x7d) {
-      depth--;
-    }
-  }
-}
-
-/** Index of the quote that ends the string which starts at `start`; the end of the text if none. */
-function endOfString(json: string, start: number): number {
-  let at = start;
-  for (;;) {
-    at = json.indexOf('"', at + 1);
-    if (at === -1) return json.length;
-    let slashes = 0;
-    while (json.charCodeAt(at - 1 - slashes) === BACKSLASH) slashes++;
-    if (slashes % 2 === 0) return at;
-  }
 }

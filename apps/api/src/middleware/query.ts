@@ -1,7 +1,7 @@
 import { AppError } from '@headrace/shared/errors.ts';
+import { invalidRequest } from '@headrace/shared/invalid-request.ts';
 import type { Context } from 'hono';
 import { z } from 'zod';
-import { invalidRequest } from '../invalid-request.ts';
 import type { ApiEnv } from './api-env.ts';
 
 const NoQuery = z.strictObject({});

@@ -1,11 +1,11 @@
 import { integer } from '@headrace/shared/env.ts';
 import { AppError } from '@headrace/shared/errors.ts';
 import { isJobId } from '@headrace/shared/ids.ts';
+import { JobRequestSchema, parseJobRequest } from '@headrace/shared/job-request.ts';
 import { JOB_STATUSES, JobSchema } from '@headrace/shared/jobs.ts';
 import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { AppDeps } from '../app.ts';
-import { JobRequestSchema, parseJobRequest } from '../job-request.ts';
 import { answer, answerJson, answerJsonText } from '../middleware/answer.ts';
 import type { ApiEnv } from '../middleware/api-env.ts';
 import { readJson } from '../middleware/json-body.ts';

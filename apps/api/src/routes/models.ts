@@ -1,10 +1,10 @@
 import { type Manifest, modelRef } from '@headrace/shared/manifests.ts';
+import type { ServedModel } from '@headrace/shared/model-catalogue.ts';
 import { TASK_NAMES } from '@headrace/shared/tasks/index.ts';
 import { z } from '@hono/zod-openapi';
 import type { AppDeps } from '../app.ts';
 import { answerJson } from '../middleware/answer.ts';
 import { expectNoQuery } from '../middleware/query.ts';
-import type { ServedModel } from '../models.ts';
 import { type ApiApp, addRoute, json } from './add-route.ts';
 
 const Variant = z.object({

@@ -1,9 +1,9 @@
 import { AppError, type ErrorCode, isErrorCode } from '@headrace/shared/errors.ts';
+import { invalidRequest } from '@headrace/shared/invalid-request.ts';
+import { parseJobRequest } from '@headrace/shared/job-request.ts';
 import type { Job } from '@headrace/shared/jobs.ts';
 import { z } from '@hono/zod-openapi';
 import type { AppDeps } from '../app.ts';
-import { invalidRequest } from '../invalid-request.ts';
-import { parseJobRequest } from '../job-request.ts';
 import type { JobView } from '../job-waits.ts';
 import { answerJson } from '../middleware/answer.ts';
 import { readJson } from '../middleware/json-body.ts';

@@ -6,6 +6,7 @@ import type { InferenceRow } from './inference-row.ts';
 
 /** What became of a job's rows. */
 export interface InferenceResult {
+  task: string;
   /** One per row, in order. */
   output: RowOutput[];
   /** The code of each row that failed. */
@@ -32,7 +33,13 @@ export function summarize(rows: InferenceRow[], options: SummaryOptions): Infere
     padded_cells: sum(batches.map(({ longest }) => longest)),
     failed_rows: failures.length,
   };
-  return { output, failures, usage, timings: timingsOf(rows, options.fetchedMs) };
+  return {
+    task: options.task.name,
+    output,
+    failures,
+    usage,
+    timings: timingsOf(rows, options.fetchedMs),
+  };
 }
 
 function rowOutput(row: InferenceRow, { task, parameters }: SummaryOptions): RowOutput {

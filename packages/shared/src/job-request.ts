@@ -1,27 +1,30 @@
-import { AppError } from '@headrace/shared/errors.ts';
-import { PRIORITIES, type RowInput } from '@headrace/shared/queues.ts';
 import { z } from 'zod';
+import { AppError } from './errors.ts';
 import { invalidRequest } from './invalid-request.ts';
+import { PRIORITIES, type RowInput } from './queues.ts';
 
 const Pair = z.strictObject({ text: z.string(), text_pair: z.string().nullable().optional() });
 const Row = z.union([z.string(), Pair]);
+/** A row, or a list of rows. */
+export const JobInputSchema = z.union([Row, z.array(Row)]);
 
-const Metadata = z
+export const MetadataSchema = z
   .record(z.string().min(1).max(64), z.string().max(512))
-  .refine((pairs) => Object.keys(pairs).length <= 16, 'must have at most 16 pairs');
+  .refine((pairs) => Object.keys(pairs).length <= 16, 'must have at most 16 pairs')
+  .default({});
 
 /** The body of `POST /v1/jobs`. Limits that are settable are checked in `prepareRows`. */
 export const JobRequestSchema = z
   .strictObject({
     model: z.string().max(128).nullable().default(null).describe('name or name@version'),
-    input: z
-      .union([Row, z.array(Row)])
-      .describe('A text, {"text","text_pair"}, or a list of up to 2,048 of these.'),
+    input: JobInputSchema.describe(
+      'A text, {"text","text_pair"}, or a list of up to 2,048 of these.',
+    ),
     parameters: z.record(z.string(), z.unknown()).default({}).describe('Depends on the task.'),
     priority: z.enum(PRIORITIES).default('normal'),
     ttl_s: z.int().min(1).max(604_800).default(86_400).describe('Expires if not started in time.'),
     timeout_s: z.int().min(1).max(3_600).default(30).describe('Fails if a run takes longer.'),
-    metadata: Metadata.default({}),
+    metadata: MetadataSchema,
   })
   .meta({ id: 'JobRequest' });
 export type JobRequest = z.infer<typeof JobRequestSchema>;

@@ -1,5 +1,5 @@
-import { AppError } from '@headrace/shared/errors.ts';
 import type { z } from 'zod';
+import { AppError } from './errors.ts';
 
 /** Field names come from the caller and may be of any length. */
 const MAX_PARAM_CHARACTERS = 128;

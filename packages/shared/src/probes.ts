@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client';
 
 export interface ProbeAnswers {
   isAlive: () => boolean;
-  /** What keeps the worker from being ready; empty when it is. */
+  /** What keeps the process from being ready; empty when it is. */
   missing: () => string[];
   registry: Registry;
   /** Brings gauges up to date before they are read. */
@@ -22,7 +22,7 @@ export interface Probes {
   stop: () => Promise<void>;
 }
 
-/** `/health`, `/ready` and `/metrics` of a worker, which has no other HTTP surface. */
+/** `/health`, `/ready` and `/metrics` of a process that has no other HTTP surface. */
 export async function startProbes({ host, port, answers }: ProbesOptions): Promise<Probes> {
   const server = createServer(
     { headersTimeout: 5_000, requestTimeout: 5_000, maxHeaderSize: 8_192 },

@@ -1,7 +1,7 @@
-import { AppError } from '@headrace/shared/errors.ts';
-import { type Manifest, type ModelFolder, modelRef } from '@headrace/shared/manifests.ts';
-import { inferQueueName } from '@headrace/shared/queues.ts';
-import { type BoundTask, bindTask } from '@headrace/shared/tasks/index.ts';
+import { AppError } from './errors.ts';
+import { type Manifest, type ModelFolder, modelRef } from './manifests.ts';
+import { inferQueueName } from './queues.ts';
+import { type BoundTask, bindTask } from './tasks/index.ts';
 
 /** A model version that jobs may name. */
 export interface ServedModel {

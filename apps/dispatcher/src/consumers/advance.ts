@@ -1,0 +1,138 @@
+import type { BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
+import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
+import { unwrapPipeline } from '@headrace/shared/job-store.ts';
+import {
+  ASSEMBLE_QUEUE,
+  BULK,
+  bulkQueueName,
+  type Keyspace,
+  PLAN_QUEUE,
+} from '@headrace/shared/queues.ts';
+import type { Queue } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { BatchPlans } from '../batch-plans.ts';
+
+export interface AdvanceDeps {
+  batches: BatchStore;
+  plans: BatchPlans;
+  redis: Redis;
+  keys: Keyspace;
+  /** A queue by its name, opened when it is first asked for. */
+  queue: (name: string) => Queue;
+  /** Chunks of one batch that are in Redis at once. */
+  window: number;
+  now?: () => number;
+}
+
+/**
+ * Takes every live batch one step on: has it planned, keeps its window of chunks full, has it
+ * assembled. Whatever it does may be done twice, by two dispatchers or by one that was killed.
+ */
+export function createAdvance(deps: AdvanceDeps): () => Promise<void> {
+  const now = deps.now ?? Date.now;
+  /** Chunks below it are done; only grows, so what is lost with the process is looked up again. */
+  const doneBelow = new Map<string, number>();
+
+  async function advance(batch: StoredBatch): Promise<void> {
+    const { definition, state } = batch;
+    const { id } = definition;
+    const open = state.status === 'validating' || state.status === 'in_progress';
+    if (open && now() >= definition.expires_ms) return finalize(id, 'expired');
+    switch (state.status) {
+      case 'validating':
+        return addBatchJob(deps.queue(PLAN_QUEUE), id);
+      case 'in_progress':
+        if (state.done_chunks >= state.chunks) return finalize(id, 'completed');
+        return state.paused === 1 ? withdraw(deps, batch) : fill(batch);
+      case 'cancelling':
+        await withdraw(deps, batch);
+        return finalize(id, 'cancelled');
+      case 'finalizing':
+        return addBatchJob(deps.queue(ASSEMBLE_QUEUE), id);
+      default:
+        return;
+    }
+  }
+
+  async function finalize(id: string, outcome: 'completed' | 'expired' | 'cancelled') {
+    const from: BatchStatus[] = ['validating', 'in_progress', 'cancelling'];
+    const fields = { outcome, finalizing_ms: now() };
+    await deps.batches.move(id, { from, to: 'finalizing', fields });
+  }
+
+  /** Hands out chunks until the window is full; also those that got lost on the way. */
+  async function fill({ definition: { id }, state }: StoredBatch): Promise<void> {
+    const { batches, plans, queue, window } = deps;
+    const plan = await plans.read(id);
+    if (plan === null || state.model === null) return;
+    const from = doneBelow.get(id) ?? 0;
+    const parts = await batches.parts(id, from, state.next_chunk);
+    const open = parts.flatMap((part, i) => (part === null ? [from + i] : []));
+    doneBelow.set(id, open[0] ?? state.next_chunk);
+    const lost = await missing(deps, id, { model: state.model, indexes: open });
+    const until = Math.min(plan.chunks, state.next_chunk + Math.max(0, window - open.length));
+    const next = Array.from({ length: until - state.next_chunk }, (_, i) => state.next_chunk + i);
+    const jobs = [...lost, ...next].map((index) => ({
+      name: 'chunk',
+      data: plan.payload(id, index),
+      opts: chunkOptions(id, index),
+    }));
+    if (jobs.length > 0) await queue(bulkQueueName(state.model)).addBulk(jobs);
+    if (until > state.next_chunk) await batches.set(id, { next_chunk: until });
+  }
+
+  return async () => {
+    const live = await deps.batches.live();
+    for (const id of doneBelow.keys()) if (!live.includes(id)) doneBelow.delete(id);
+    deps.plans.keepOnly(live);
+    for (const id of live) {
+      const batch = await deps.batches.read(id);
+      if (batch !== null) await advance(batch);
+    }
+  };
+}
+
+/** Takes back the chunks that no worker has begun. */
+async function withdraw(deps: AdvanceDeps, { definition, state }: StoredBatch): Promise<void> {
+  const { batches, queue, window } = deps;
+  if (state.model === null) return;
+  const from = Math.max(0, state.next_chunk - 4 * window);
+  const parts = await batches.parts(definition.id, from, state.next_chunk);
+  const open = parts.flatMap((part, i) => (part === null ? [from + i] : []));
+  const chunks = queue(bulkQueueName(state.model));
+  await Promise.all(open.map((index) => chunks.remove(chunkJobId(definition.id, index))));
+}
+
+interface Chunks {
+  model: string;
+  indexes: number[];
+}
+
+/** Of chunks that are not done, those that no queue holds (any more). */
+async function missing(deps: AdvanceDeps, id: string, { model, indexes }: Chunks) {
+  if (indexes.length === 0) return [];
+  const pipeline = deps.redis.pipeline();
+  for (const index of indexes) {
+    pipeline.exists(deps.keys.bull(bulkQueueName(model), chunkJobId(id, index)));
+  }
+  const found = unwrapPipeline(await pipeline.exec());
+  return indexes.filter((_, i) => found[i] === 0);
+}
+
+function chunkJobId(batch: string, index: number): string {
+  return `${batch}-${index}`;
+}
+
+function chunkOptions(id: string, index: number) {
+  return {
+    jobId: chunkJobId(id, index),
+    priority: 1,
+    attempts: BULK.attempts,
+    backoff: BULK.backoffMs,
+  };
+}
+
+async function addBatchJob(queue: Queue, batch: string): Promise<void> {
+  const { attempts, backoffMs: backoff } = BULK;
+  await queue.add(queue.name, { batch }, { jobId: batch, attempts, backoff });
+}

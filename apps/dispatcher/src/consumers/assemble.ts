@@ -1,0 +1,125 @@
+import type { Readable } from 'node:stream';
+import { BlobError, type BlobStore } from '@headrace/shared/blobs/blob-store.ts';
+import type { BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
+import { batchPrefix } from '@headrace/shared/bulk/batch-blobs.ts';
+import type { BatchStore, ChunkPart } from '@headrace/shared/bulk/batch-store.ts';
+import type { ChunkPlan } from '@headrace/shared/bulk/chunk-plan.ts';
+import { readInput } from '@headrace/shared/bulk/input.ts';
+import { customIdOf } from '@headrace/shared/bulk/request-line.ts';
+import { notRunLine } from '@headrace/shared/bulk/result-line.ts';
+import { type FileStore, fileBlobKey, fileObject } from '@headrace/shared/files.ts';
+import { newFileId } from '@headrace/shared/ids.ts';
+import type { BatchPlans } from '../batch-plans.ts';
+
+export interface AssembleDeps {
+  batches: BatchStore;
+  files: FileStore;
+  blobs: BlobStore;
+  plans: BatchPlans;
+  /** How long output files are kept. */
+  fileTtlS: number;
+  now?: () => number;
+}
+
+const CHUNKS_A_READ = 500;
+/** If the dispatcher dies, what it has written so far is deleted after this. */
+const WRITE_LEASE_MS = 86_400_000;
+
+type Kind = 'output' | 'errors';
+
+/**
+ * Puts the parts of a batch together, in the order of its input: one file of results, one of
+ * errors. Requests that were not run are in the latter. A second run begins anew; the first that
+ * ends counts.
+ */
+export function createAssemble(deps: AssembleDeps): (id: string) => Promise<void> {
+  const now = deps.now ?? Date.now;
+
+  return async (id) => {
+    const batch = await deps.batches.read(id);
+    if (batch?.state.status !== 'finalizing') return;
+    const plan = await deps.plans.read(id);
+    const output = await writeFile(deps, batch, { kind: 'output', plan, now });
+    const errors = await writeFile(deps, batch, { kind: 'errors', plan, now });
+    const to: BatchStatus = batch.state.outcome;
+    const fields = {
+      [`${to}_ms`]: now(),
+      ...(output === null ? {} : { output_file_id: output }),
+      ...(errors === null ? {} : { error_file_id: errors }),
+    };
+    if (!(await deps.batches.move(id, { from: ['finalizing'], to, fields }))) {
+      const { tenant } = batch.definition;
+      for (const file of [output, errors]) {
+        if (file !== null) await deps.files.remove({ tenant, id: file });
+      }
+      return;
+    }
+    await deps.blobs.deleteAll(batchPrefix(id));
+  };
+}
+
+interface Writing {
+  kind: Kind;
+  plan: ChunkPlan | null;
+  now: () => number;
+}
+
+/** @returns the id of the file; null when it would be empty */
+async function writeFile(deps: AssembleDeps, batch: StoredBatch, { kind, plan, now }: Writing) {
+  if (plan === null) return null;
+  const { tenant, id: batchId } = batch.definition;
+  const id = newFileId(now());
+  await deps.files.reserve({ tenant, id }, now() + WRITE_LEASE_MS);
+  const content = contentOf(deps, batch, { kind, plan });
+  const bytes = await deps.blobs.put(fileBlobKey(id), content);
+  if (bytes === 0) {
+    await deps.blobs.delete(fileBlobKey(id));
+    await deps.files.forget({ tenant, id });
+    return null;
+  }
+  const about = { filename: `${batchId}_${kind}.jsonl`, purpose: 'batch_output' } as const;
+  const file = fileObject({ id, bytes }, { ...about, expiresAfterS: deps.fileTtlS }, now());
+  await deps.files.save({ tenant, file });
+  return id;
+}
+
+async function* contentOf(
+  deps: AssembleDeps,
+  batch: StoredBatch,
+  { kind, plan }: { kind: Kind; plan: ChunkPlan },
+): AsyncGenerator<Uint8Array> {
+  const { id } = batch.definition;
+  for (let from = 0; from < plan.chunks; from += CHUNKS_A_READ) {
+    const until = Math.min(plan.chunks, from + CHUNKS_A_READ);
+    const parts = await deps.batches.parts(id, from, until);
+    for (const [i, part] of parts.entries()) {
+      if (part !== null) yield* partContent(deps.blobs, part[kind]);
+      else if (kind === 'errors') yield* notRun(deps, batch, { plan, index: from + i });
+    }
+  }
+}
+
+async function* partContent(blobs: BlobStore, key: ChunkPart[Kind]): AsyncGenerator<Uint8Array> {
+  if (key === null) return;
+  const content: Readable = await blobs.read(key);
+  yield* content;
+}
+
+/** The requests of a chunk that was not run; nothing, if the input is gone. */
+async function* notRun(
+  { blobs }: AssembleDeps,
+  { definition, state }: StoredBatch,
+  { plan, index }: { plan: ChunkPlan; index: number },
+): AsyncGenerator<Uint8Array> {
+  const code = `batch_${state.outcome}` as const;
+  if (code === 'batch_completed') throw new Error(`chunk ${index} of ${definition.id} is not done`);
+  try {
+    const chunk = plan.payload(definition.id, index);
+    for await (const lines of readInput(blobs, definition, chunk)) {
+      const origins = lines.map((line) => ({ line: line.number, customId: customIdOf(line) }));
+      yield Buffer.from(origins.map((origin) => notRunLine(origin, code)).join(''));
+    }
+  } catch (error) {
+    if (!(error instanceof BlobError) || error.reason !== 'missing') throw error;
+  }
+}

@@ -1,0 +1,31 @@
+import type { BlobStore } from '@headrace/shared/blobs/blob-store.ts';
+import { type FileStore, fileBlobKey } from '@headrace/shared/files.ts';
+
+interface SweepDeps {
+  files: FileStore;
+  blobs: BlobStore;
+  now?: () => number;
+}
+
+const FILES_A_STEP = 100;
+
+/**
+ * Deletes the content of files that have expired, were deleted, or never became files because an
+ * upload broke off. Several dispatchers may do it at once.
+ * @returns how many
+ * @throws BlobError, when the store refuses: what is left comes with the next call
+ */
+export function createSweep({ files, blobs, now = Date.now }: SweepDeps): () => Promise<number> {
+  return async () => {
+    let swept = 0;
+    for (;;) {
+      const due = await files.due(now(), FILES_A_STEP);
+      for (const file of due) {
+        await blobs.delete(fileBlobKey(file.id));
+        await files.forget(file);
+      }
+      swept += due.length;
+      if (due.length < FILES_A_STEP) return swept;
+    }
+  };
+}

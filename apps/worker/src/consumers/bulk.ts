@@ -1,0 +1,165 @@
+import { BlobError, type BlobStore } from '@headrace/shared/blobs/blob-store.ts';
+import type { StoredBatch } from '@headrace/shared/bulk/batch.ts';
+import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
+import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
+import {
+  BULK,
+  bulkQueueName,
+  type ChunkPayload,
+  ChunkPayloadSchema,
+} from '@headrace/shared/queues.ts';
+import { type Job, WaitingError } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { ChunkRun, type ChunkRunDeps } from './chunk-run.ts';
+import { FetchingWorker } from './fetching-worker.ts';
+
+export interface BulkConsumerDeps extends Omit<ChunkRunDeps, 'batch' | 'chunk'> {
+  prefix: string;
+  redis: Redis;
+  blobs: BlobStore;
+  batches: BatchStore;
+  log: Logger;
+  /** Chunks that are fetched at once. */
+  chunks: number;
+}
+
+/** How often a running chunk looks whether its batch is still wanted. */
+const WATCH_MS = 1_000;
+
+/** Why a chunk was abandoned. */
+class GivenBack extends Error {}
+class Unwanted extends Error {}
+
+/** Takes chunks of one model out of their queue and commits a part for each. */
+export class BulkConsumer {
+  readonly #deps: BulkConsumerDeps;
+  readonly #running = new Set<ChunkRun>();
+  #worker: FetchingWorker<ChunkPayload> | null = null;
+  #stopped: Promise<void> | null = null;
+
+  constructor(deps: BulkConsumerDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether the fetch loop moved lately, or rightly stands still. */
+  isMoving(withinMs: number): boolean {
+    const worker = this.#worker;
+    if (worker === null || this.#stopped !== null) return true;
+    if (this.#deps.redis.status !== 'ready') return true;
+    return this.#running.size >= this.#deps.chunks || worker.sinceFetchMs() < withinMs;
+  }
+
+  start(): void {
+    if (this.#worker !== null) return;
+    const { model, prefix, redis, chunks, log } = this.#deps;
+    const queue = bulkQueueName(model);
+    this.#worker = new FetchingWorker<ChunkPayload>(
+      queue,
+      (job, token) => this.#process(job, token),
+      {
+        connection: redis,
+        prefix,
+        concurrency: chunks,
+        lockDuration: BULK.lockDurationMs,
+        stalledInterval: BULK.stalledIntervalMs,
+        maxStalledCount: BULK.maxStalledCount,
+        drainDelay: 1,
+        runRetryDelay: 500,
+        removeOnComplete: { count: 0 },
+        removeOnFail: { count: 0 },
+      },
+    );
+    const throttle = createThrottle(1_000);
+    this.#worker.on('error', (err) => {
+      throttle('error', (swallowed) =>
+        log.warn({ event: 'queue.error', queue, err, swallowed }, 'queue error'),
+      );
+    });
+    this.#worker.on('failed', (job, err) => {
+      throttle('failed', (swallowed) =>
+        log.warn({ event: 'chunk.failed', id: job?.id, err, swallowed }, 'chunk is tried again'),
+      );
+    });
+  }
+
+  /** Lets chunks that run finish until the deadline, then gives them back. Idempotent. */
+  stop(deadlineMs: number): Promise<void> {
+    this.#stopped ??= this.#drain(deadlineMs);
+    return this.#stopped;
+  }
+
+  async #drain(deadlineMs: number): Promise<void> {
+    const worker = this.#worker;
+    if (worker === null) return;
+    await worker.pause(true);
+    const timer = setTimeout(() => {
+      for (const run of this.#running) run.abandon(new GivenBack());
+    }, deadlineMs);
+    await worker.close();
+    clearTimeout(timer);
+  }
+
+  async #process(job: Job<ChunkPayload>, token: string | undefined): Promise<void> {
+    const chunk = ChunkPayloadSchema.parse(job.data);
+    const batch = await this.#wanted(chunk);
+    if (batch === null) return;
+    try {
+      await this.#run(batch, chunk);
+    } catch (error) {
+      if (error instanceof Unwanted) return;
+      if (error instanceof GivenBack) {
+        await job.moveToWait(token);
+        throw new WaitingError();
+      }
+      if (error instanceof BlobError) await this.#explain(chunk.batch, error);
+      throw error;
+    }
+  }
+
+  /** @returns null when the chunk is done already, or nobody wants it any more */
+  async #wanted({ batch: id, index }: ChunkPayload): Promise<StoredBatch | null> {
+    const { batches } = this.#deps;
+    const batch = await batches.read(id);
+    if (batch?.state.status !== 'in_progress') return null;
+    const [part = null] = await batches.parts(id, index, index + 1);
+    return part === null ? batch : null;
+  }
+
+  async #run(batch: StoredBatch, chunk: ChunkPayload): Promise<void> {
+    const { batches } = this.#deps;
+    const run = new ChunkRun({ ...this.#deps, batch, chunk });
+    this.#running.add(run);
+    const watch = setInterval(() => void this.#watch(chunk.batch, run), WATCH_MS);
+    try {
+      const finished = await run.result;
+      if (!(await batches.finishChunk(chunk.batch, finished))) await run.discard();
+      if (batch.state.waiting_for !== null) await batches.clear(chunk.batch, 'waiting_for');
+    } finally {
+      clearInterval(watch);
+      this.#running.delete(run);
+    }
+  }
+
+  async #watch(id: string, run: ChunkRun): Promise<void> {
+    try {
+      const batch = await this.#deps.batches.read(id);
+      if (batch?.state.status !== 'in_progress') run.abandon(new Unwanted());
+    } catch {
+      // Redis is away: the chunk goes on, and is recorded when it is back.
+    }
+  }
+
+  /** Says in the batch why it does not go on; a missing input never comes back. */
+  async #explain(id: string, error: BlobError): Promise<void> {
+    const { batches } = this.#deps;
+    if (error.reason !== 'missing') {
+      await batches.set(id, { waiting_for: `the file storage: ${error.reason}` });
+      return;
+    }
+    const gone = { code: 'input_file_gone', line: null, param: 'input_file_id' };
+    const message = 'The input file was deleted while the batch ran.';
+    const errors = JSON.stringify([{ ...gone, message }]);
+    const fields = { outcome: 'failed', errors, finalizing_ms: Date.now() };
+    await batches.move(id, { from: ['in_progress'], to: 'finalizing', fields });
+  }
+}

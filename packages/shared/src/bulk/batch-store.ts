@@ -1,0 +1,138 @@
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { unwrapPipeline } from '../job-store.ts';
+import type { Keyspace } from '../queues.ts';
+import { defineScript } from '../redis.ts';
+import {
+  type BatchDefinition,
+  BatchDefinitionSchema,
+  BatchStateSchema,
+  type BatchStatus,
+  isTerminal,
+  type StoredBatch,
+} from './batch.ts';
+
+/** The files that hold the rows of a finished chunk. */
+export const ChunkPartSchema = z.object({
+  /** Blob of the rows that succeeded, in input order; null when none did. */
+  output: z.string().nullable(),
+  /** Blob of the rows that failed. */
+  errors: z.string().nullable(),
+});
+export type ChunkPart = z.infer<typeof ChunkPartSchema>;
+
+export interface FinishedChunk {
+  index: number;
+  part: ChunkPart;
+  completed: number;
+  failed: number;
+  tokens: number;
+}
+
+/** How long a finished batch can be asked for. */
+const FINISHED_TTL_MS = 30 * 86_400_000;
+
+type Fields = Record<string, string | number>;
+
+/** The batches in Redis: a hash each, and a hash of the chunks that are done. */
+export class BatchStore {
+  readonly #redis: Redis;
+  readonly #keys: Keyspace;
+  readonly #move: (args: (string | number)[]) => Promise<unknown>;
+  readonly #finishChunk: (args: (string | number)[]) => Promise<unknown>;
+
+  constructor(redis: Redis, keys: Keyspace) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#move = defineScript(redis, 'move-batch');
+    this.#finishChunk = defineScript(redis, 'finish-chunk');
+  }
+
+  async create(definition: BatchDefinition): Promise<void> {
+    const { id, tenant, expires_ms } = definition;
+    const fields = { definition: JSON.stringify(definition), status: 'validating' };
+    unwrapPipeline(
+      await this.#redis
+        .multi()
+        .hset(this.#keys.batch(id), fields)
+        .zadd(this.#keys.batches(tenant), 0, id)
+        .zadd(this.#keys.liveBatches, expires_ms, id)
+        .exec(),
+    );
+  }
+
+  /** @returns null when there is no such batch */
+  async read(id: string): Promise<StoredBatch | null> {
+    return parseBatch(await this.#redis.hgetall(this.#keys.batch(id)));
+  }
+
+  /** Batches of a tenant, newest first, older than `after`; one more than `limit` if there are. */
+  async list(tenant: string, after: string | null, limit: number): Promise<StoredBatch[]> {
+    const key = this.#keys.batches(tenant);
+    const batches: StoredBatch[] = [];
+    let from = after === null ? '+' : `(${after}`;
+    while (batches.length <= limit) {
+      const ids = await this.#redis.zrevrangebylex(key, from, '-', 'LIMIT', 0, limit + 1);
+      const found = await Promise.all(ids.map((id) => this.read(id)));
+      batches.push(...found.filter((batch) => batch !== null));
+      const gone = ids.filter((_, i) => found[i] === null);
+      if (gone.length > 0) await this.#redis.zrem(key, ...gone);
+      if (ids.length <= limit) break;
+      from = `(${ids.at(-1)}`;
+    }
+    return batches.slice(0, limit + 1);
+  }
+
+  /** Ids of batches that are not finished, those that expire first at the front. */
+  live(): Promise<string[]> {
+    return this.#redis.zrange(this.#keys.liveBatches, '0', '-1');
+  }
+
+  /** @returns false when the batch is in none of the statuses `from` */
+  async move(
+    id: string,
+    { from, to, fields = {} }: { from: BatchStatus[]; to: BatchStatus; fields?: Fields },
+  ): Promise<boolean> {
+    const keys = [this.#keys.batch(id), this.#keys.liveBatches, this.#keys.batchChunks(id)];
+    const ttl = isTerminal(to) ? FINISHED_TTL_MS : '';
+    const pairs = Object.entries(fields).flat();
+    return (await this.#move([3, ...keys, from.join(','), to, id, ttl, ...pairs])) === 1;
+  }
+
+  /** Sets fields of a batch that is there. */
+  async set(id: string, fields: Fields): Promise<void> {
+    await this.#redis.hset(this.#keys.batch(id), fields);
+  }
+
+  async clear(id: string, field: 'waiting_for'): Promise<void> {
+    await this.#redis.hdel(this.#keys.batch(id), field);
+  }
+
+  /** @returns false when another part of the chunk counts, or the batch takes no more */
+  async finishChunk(id: string, chunk: FinishedChunk): Promise<boolean> {
+    const { index, part, completed, failed, tokens } = chunk;
+    const keys = [this.#keys.batch(id), this.#keys.batchChunks(id)];
+    const json = JSON.stringify(part satisfies ChunkPart);
+    const args = [2, ...keys, index, json, completed, failed, tokens];
+    return (await this.#finishChunk(args)) === 1;
+  }
+
+  /** The parts of the chunks `[from, to)`; null for those that are not done. */
+  async parts(id: string, from: number, to: number): Promise<(ChunkPart | null)[]> {
+    if (to <= from) return [];
+    const fields = Array.from({ length: to - from }, (_, i) => String(from + i));
+    const found = await this.#redis.hmget(this.#keys.batchChunks(id), ...fields);
+    return found.map((json) =>
+      typeof json === 'string' ? ChunkPartSchema.parse(JSON.parse(json)) : null,
+    );
+  }
+}
+
+function parseBatch(hash: Record<string, string>): StoredBatch | null {
+  const { definition, ...state } = hash;
+  if (definition === undefined) return null;
+  return {
+    definition: BatchDefinitionSchema.parse(JSON.parse(definition)),
+    state: BatchStateSchema.parse(state),
+  };
+}

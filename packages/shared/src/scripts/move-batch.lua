@@ -1,0 +1,18 @@
+-- Moves a batch to another status, if it is in one from which that is allowed.
+-- KEYS[1] batch hash  KEYS[2] sorted set of live batches  KEYS[3] hash of the chunks that are done
+-- ARGV[1] statuses it may be in, comma separated  ARGV[2] new status  ARGV[3] batch id
+-- ARGV[4] for a terminal status: TTL of the batch in ms, else ''
+-- then pairs of field and value that are set with it
+-- Returns 1 if it was moved.
+local status = redis.call('HGET', KEYS[1], 'status')
+if not status or not string.find(',' .. ARGV[1] .. ',', ',' .. status .. ',', 1, true) then
+  return 0
+end
+redis.call('HSET', KEYS[1], 'status', ARGV[2])
+for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+if ARGV[4] ~= '' then
+  redis.call('ZREM', KEYS[2], ARGV[3])
+  redis.call('DEL', KEYS[3])
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+end
+return 1

@@ -7,6 +7,8 @@ import type OpenAI from 'openai';
 import { toFile } from 'openai';
 import { z } from 'zod';
 import { type BulkSystem, startBulkSystem } from '../helpers/bulk-system.ts';
+import { startDispatcher, startWorker } from '../helpers/processes.ts';
+import { startS3, type TestS3 } from '../helpers/s3.ts';
 
 const DEADLINE_MS = 60_000;
 const Line = z.object({
@@ -34,38 +36,38 @@ function embeddingLine(i: number): string {
   return JSON.stringify({ custom_id: `row-${i}`, method: 'POST', url: '/v1/embeddings', body });
 }
 
-async function upload(content: string | Buffer): Promise<string> {
+async function upload(content: string | Buffer, client = system.client): Promise<string> {
   const file = await toFile(Buffer.from(content), 'requests.jsonl');
-  return (await system.client.files.create({ file, purpose: 'batch' })).id;
+  return (await client.files.create({ file, purpose: 'batch' })).id;
 }
 
 type Endpoint = '/v1/embeddings';
 
-async function create(input_file_id: string, endpoint: string): Promise<OpenAI.Batch> {
+async function create(input_file_id: string, endpoint: string, client = system.client) {
   // The client types only know the endpoints of OpenAI.
   const named = endpoint as Endpoint;
-  return system.client.batches.create({
+  return client.batches.create({
     ...{ input_file_id, endpoint: named, completion_window: '24h', metadata: { team: 'data' } },
   });
 }
 
-async function finished(id: string): Promise<OpenAI.Batch> {
+async function finished(id: string, client = system.client): Promise<OpenAI.Batch> {
   const deadline = Date.now() + DEADLINE_MS;
   for (;;) {
-    const batch = await system.client.batches.retrieve(id);
+    const batch = await client.batches.retrieve(id);
     if (['completed', 'failed', 'expired', 'cancelled'].includes(batch.status)) return batch;
     assert.ok(Date.now() < deadline, `still ${JSON.stringify(batch)}`);
     await sleep(50);
   }
 }
 
-async function run(content: string | Buffer, endpoint: string): Promise<OpenAI.Batch> {
-  return finished((await create(await upload(content), endpoint)).id);
+async function run(content: string | Buffer, endpoint: string, client = system.client) {
+  return finished((await create(await upload(content, client), endpoint, client)).id, client);
 }
 
-async function linesOf(fileId: string | null | undefined): Promise<z.infer<typeof Line>[]> {
+async function linesOf(fileId: string | null | undefined, client = system.client) {
   if (!fileId) return [];
-  const text = await (await system.client.files.content(fileId)).text();
+  const text = await (await client.files.content(fileId)).text();
   return text
     .split('\n')
     .slice(0, -1)
@@ -168,5 +170,59 @@ describe('a batch, through the official client', () => {
     const input = await upload(jobLine(1));
     await system.client.files.delete(input);
     await assert.rejects(create(input, '/v1/jobs'), { status: 404 });
+  });
+});
+
+describe('a batch whose files are in S3', () => {
+  let s3: TestS3;
+  let inS3: BulkSystem;
+  before(async () => {
+    s3 = await startS3();
+    inS3 = await startBulkSystem({ ...s3.env, HEADRACE_BLOBS: s3.url, HEADRACE_CHUNK_ROWS: '50' });
+  });
+  after(async () => {
+    await inS3.stop();
+    await s3.stop();
+  });
+
+  test('is answered as well', async () => {
+    const rows = Array.from({ length: 130 }, (_, i) => i);
+    const batch = await run(rows.map((i) => jobLine(i)).join('\n'), '/v1/jobs', inS3.client);
+    assert.equal(batch.status, 'completed');
+    const lines = await linesOf(batch.output_file_id, inS3.client);
+    assert.deepEqual(
+      lines.map(({ custom_id }) => custom_id),
+      rows.map((i) => `row-${i}`),
+    );
+  });
+});
+
+describe('a batch of which processes die', () => {
+  test('comes to the very same bytes, whoever is killed on the way', async () => {
+    const input = Array.from({ length: 4_000 }, (_, i) => jobLine(i)).join('\n');
+    const undisturbed = await run(input, '/v1/jobs');
+    const { id } = await create(await upload(input), '/v1/jobs');
+    const killed = { dispatcher: 0, worker: 0 };
+    const started: { stop(): Promise<unknown> }[] = [];
+    let { dispatcher, worker } = system;
+    while ((await system.client.batches.retrieve(id)).status !== 'completed') {
+      if (killed.worker > killed.dispatcher) {
+        await dispatcher.kill9();
+        dispatcher = await startDispatcher({ env: system.env });
+        killed.dispatcher += 1;
+      } else if (killed.worker < 3) {
+        await worker.kill9();
+        worker = await startWorker({ env: system.env });
+        killed.worker += 1;
+      }
+      started.push(dispatcher, worker);
+      await sleep(100);
+    }
+    await Promise.all(started.map((service) => service.stop()));
+    assert.ok(killed.worker > 0 && killed.dispatcher > 0);
+    const batch = await finished(id);
+    const text = (of: OpenAI.Batch) => system.client.files.content(of.output_file_id ?? '');
+    assert.equal(await (await text(batch)).text(), await (await text(undisturbed)).text());
+    assert.deepEqual(batch.request_counts, { total: 4_000, completed: 4_000, failed: 0 });
   });
 });

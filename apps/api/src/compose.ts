@@ -91,7 +91,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const resultTtlMs = config.HEADRACE_RESULT_TTL_S * 1000;
   const shared = { redis, keys, store, hub, submit, models, queues, workers, metrics };
   const jobs = createJobs({ ...shared, resultTtlMs });
-  const bulk = createBulk({ config, redis, keys, admission, lifecycle });
+  const bulk = await createBulk({ config, redis, keys, admission, lifecycle });
   let stopping = false;
   const app = createApp({
     ...{ jobs, hub, models, workers, backlogs, admission, redis, metrics, log },
@@ -143,8 +143,8 @@ interface BulkParts {
 }
 
 /** Files, and the batches that score them. */
-function createBulk({ config, redis, keys, admission, lifecycle }: BulkParts) {
-  const blobs = openBlobStore(config.HEADRACE_BLOBS);
+async function createBulk({ config, redis, keys, admission, lifecycle }: BulkParts) {
+  const blobs = await openBlobStore(config.HEADRACE_BLOBS);
   lifecycle.push('blobs', () => blobs.close());
   const admit = () => admission.admit();
   const files = createFiles({

@@ -46,7 +46,7 @@ export async function compose(config: DispatcherConfig, log: Logger): Promise<Di
   lifecycle.push('redis', () => redis.disconnect());
   const metrics = createMetrics();
   lifecycle.push('metrics', () => metrics.stop());
-  const blobs = openBlobStore(config.HEADRACE_BLOBS);
+  const blobs = await openBlobStore(config.HEADRACE_BLOBS);
   lifecycle.push('blobs', () => blobs.close());
 
   let stopping = false;

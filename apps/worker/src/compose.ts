@@ -68,7 +68,12 @@ export async function compose(config: WorkerConfig, log: Logger): Promise<Worker
   const lifecycle = new Lifecycle((name, err) =>
     log.error({ event: 'worker.stop_failed', name, err }, 'could not be stopped'),
   );
-  const parts = createParts({ config, log, lifecycle, models: createModelCatalogue(folders, '') });
+  const parts = await createParts({
+    config,
+    log,
+    lifecycle,
+    models: createModelCatalogue(folders, ''),
+  });
   const models = chosen.map((model) => createServedModel(parts, model));
   const refused = problems.map(({ dir, reason }) => `${dir}: ${reason}`);
   for (const problem of refused) log.error({ event: 'model.refused', problem }, 'model refused');
@@ -115,7 +120,7 @@ export async function compose(config: WorkerConfig, log: Logger): Promise<Worker
   };
 }
 
-function createParts({ config, log, lifecycle, models }: PartsOptions): Parts {
+async function createParts({ config, log, lifecycle, models }: PartsOptions): Promise<Parts> {
   const keys = createKeyspace(config.HEADRACE_PREFIX);
   const redis = connectRedis({ url: config.REDIS_URL, role: 'worker', name: 'worker', log });
   lifecycle.push('redis', () => redis.disconnect());
@@ -123,7 +128,7 @@ function createParts({ config, log, lifecycle, models }: PartsOptions): Parts {
   lifecycle.push('metrics', () => metrics.stop());
   const tokenizers = new TokenizerPool({ threads: config.HEADRACE_TOKENIZER_THREADS, log });
   lifecycle.push('tokenizers', () => tokenizers.stop());
-  const blobs = openBlobStore(config.HEADRACE_BLOBS);
+  const blobs = await openBlobStore(config.HEADRACE_BLOBS);
   lifecycle.push('blobs', () => blobs.close());
   return {
     ...{ config, log, keys, redis, metrics, tokenizers, blobs, models },

@@ -93,8 +93,8 @@ export type ChunkPayload = z.infer<typeof ChunkPayloadSchema>;
 
 /** BullMQ's settings of the queues of chunks, and of the dispatcher's own. */
 export const BULK = {
-  lockDurationMs: 30_000,
-  stalledIntervalMs: 5_000,
+  lockDurationMs: 15_000,
+  stalledIntervalMs: 2_000,
   maxStalledCount: 1_000_000,
   attempts: 5,
   backoffMs: 2_000,

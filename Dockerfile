@@ -4,6 +4,7 @@ ENV NODE_ENV=production
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY apps/api/package.json apps/api/
+COPY apps/dispatcher/package.json apps/dispatcher/
 COPY apps/worker/package.json apps/worker/
 COPY packages/shared/package.json packages/shared/
 # Without install scripts: that of ONNX Runtime would download CUDA libraries.
@@ -11,5 +12,7 @@ RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force
 COPY packages packages
 COPY apps apps
 COPY models models
+# What a volume mounted here inherits: a folder that the user below may write.
+RUN mkdir -p /data/blobs && chown -R node:node /data
 USER node
 CMD ["node", "apps/api/src/main.ts"]

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, globSync } from 'node:fs';
+import { existsSync, globSync, utimesSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openBlobStore } from '@headrace/shared/blobs/index.ts';
 import { FileSchema, FileStore } from '@headrace/shared/files.ts';
@@ -200,11 +201,16 @@ describe('the sweep', () => {
     await store.reserve({ tenant: 'default', id: orphan }, Date.now() + 1_000);
     await blobs.put(`files/${orphan}`, bytes('half'));
 
+    const half = join(api.folder, '.tmp', 'half');
+    writeFileSync(half, 'half');
+    const longAgo = new Date(Date.now() - 2 * 86_400_000);
+    utimesSync(half, longAgo, longAgo);
     const later = Date.now() + 3_700_000;
     await createSweep({ files: store, blobs, now: () => later })();
     assert.ok(existsSync(`${api.folder}/files/${kept.id}`));
     assert.ok(!existsSync(`${api.folder}/files/${short.id}`));
     assert.ok(!existsSync(`${api.folder}/files/${orphan}`));
+    assert.ok(!existsSync(half));
     assert.equal(await createSweep({ files: store, blobs, now: () => later })(), 0);
   });
 });

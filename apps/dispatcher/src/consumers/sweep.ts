@@ -17,7 +17,7 @@ const FILES_A_STEP = 100;
  */
 export function createSweep({ files, blobs, now = Date.now }: SweepDeps): () => Promise<number> {
   return async () => {
-    let swept = 0;
+    let swept = await blobs.sweep(now());
     for (;;) {
       const due = await files.due(now(), FILES_A_STEP);
       for (const file of due) {

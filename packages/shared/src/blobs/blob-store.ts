@@ -41,6 +41,8 @@ export interface BlobStore {
   list(prefix: string): AsyncIterable<BlobInfo>;
   /** Deletes everything under a prefix that ends with `/`. */
   deleteAll(prefix: string): Promise<void>;
+  /** Deletes what writers that died have left half written, a day after. @returns how many */
+  sweep(nowMs?: number): Promise<number>;
   close(): Promise<void>;
 }
 

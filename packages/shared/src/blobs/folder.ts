@@ -116,7 +116,6 @@ export class FolderBlobStore implements BlobStore {
     await this.#removeEmpty(dirname(path));
   }
 
-  /** Deletes what processes that died have left half written. */
   async sweep(nowMs = Date.now()): Promise<number> {
     const folder = join(this.#root, TEMPORARY);
     const names = (await orNull(() => readdir(folder))) ?? [];

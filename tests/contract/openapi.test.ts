@@ -105,6 +105,16 @@ describe('every answer is as the OpenAPI document says', () => {
     await expect(200, '/metrics');
   });
 
+  test('of /v1/embeddings', async () => {
+    const good = { model: 'tiny-embedder', input: ['a', 'b'] };
+    await expect(400, '/v1/embeddings', { body: { ...good, input: 1 } });
+    await expect(404, '/v1/embeddings', { body: { ...good, model: 'nope' } });
+    await expect(413, '/v1/embeddings', { body: { ...good, input: Array(2_049).fill('a') } });
+    await expect(415, '/v1/embeddings', { body: 'a', headers: { 'content-type': 'text/plain' } });
+    await expect(422, '/v1/embeddings', { body: { ...good, input: '' } });
+    await expect(429, '/v1/embeddings', { body: { ...good, input: Array(41).fill('a') } });
+  });
+
   test('of files', async () => {
     const body = new FormData();
     body.append('purpose', 'batch');
@@ -161,7 +171,7 @@ describe('every answer is as the OpenAPI document says', () => {
       api.contract.operations.filter((each) => !seen.includes(each)),
       [],
     );
-    assert.equal(api.contract.operations.length, 24);
+    assert.equal(api.contract.operations.length, 25);
   });
 });
 

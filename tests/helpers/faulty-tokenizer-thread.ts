@@ -29,7 +29,7 @@ await import('../../apps/worker/src/inference/tokenizer/tokenizer-thread.ts');
 
 function textsOf(message: unknown): string[] {
   if (typeof message !== 'object' || message === null || !('rows' in message)) return [];
-  return Array.isArray(message.rows) ? message.rows.map((row) => row.text) : [];
+  return Array.isArray(message.rows) ? message.rows.map((row) => row.input.text ?? '') : [];
 }
 
 /** Fills the thread's heap. */

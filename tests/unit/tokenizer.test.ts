@@ -13,6 +13,7 @@ import {
   spreadChunks,
 } from '../../apps/worker/src/inference/tokenizer/truncate.ts';
 import { AppError } from '../../packages/shared/src/errors.ts';
+import type { Overflow } from '../../packages/shared/src/tasks/task.ts';
 
 const JSON_TEXT = readFileSync(
   new URL('../fixtures/models/tiny-pairs/1/tokenizer.json', import.meta.url),
@@ -28,6 +29,30 @@ const pair = (text: string, text_pair: string) => ({ text, text_pair });
 const words = (word: string, count: number) => Array(count).fill(word).join(' ');
 const idsOf = (row: { encodings: { ids: Int32Array }[] }) =>
   row.encodings.map(({ ids }) => Array.from(ids));
+
+describe('a row of ids', () => {
+  const encode = (ids: number[], overflow: Overflow) => tokenizer.encode({ ids }, 8, overflow);
+  const framed = [CLS, THE, CAT, SEP];
+
+  test('gets the special tokens that it has not', () => {
+    assert.deepEqual(idsOf(encode([THE, CAT], 'error')), [framed]);
+    assert.deepEqual(idsOf(encode(framed, 'error')), [framed]);
+    assert.equal(encode([CLS, THE, CAT], 'error').tokens, 5);
+    assert.equal(encode([CLS, SEP], 'error').tokens, 4);
+  });
+
+  test('is cut, refused or chunked like a text', () => {
+    const long = Array<number>(20).fill(THE);
+    assert.equal(encode(long, 'truncate').encodings[0]?.ids.length, 8);
+    assert.equal(encode(long, 'truncate').truncated, true);
+    assert.ok(encode(long, 'chunk').encodings.length > 2);
+    assert.throws(() => encode(long, 'error'), { code: 'text_too_long' });
+  });
+
+  test('with an id beyond the vocabulary is refused', () => {
+    assert.throws(() => encode([THE, 1_000_000], 'error'), { code: 'tokenizer_failed' });
+  });
+});
 
 describe('a text that fits', () => {
   test('has its ids between the special tokens, and no types', () => {

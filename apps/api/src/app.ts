@@ -6,6 +6,7 @@ import type { Redis } from 'ioredis';
 import type { Admission } from './admission.ts';
 import type { BacklogView } from './backlog-view.ts';
 import type { Batches } from './batches.ts';
+import { addCompatRoutes } from './compat/index.ts';
 import type { Files } from './files.ts';
 import type { FinishedHub } from './finished-hub.ts';
 import type { ListJobs } from './job-list.ts';
@@ -70,6 +71,7 @@ export function createApp(options: AppOptions): ApiApp {
   addPredictRoute(app, deps);
   addFileRoutes(app, deps);
   addBatchRoutes(app, deps);
+  addCompatRoutes(app, deps);
   addModelRoutes(app, deps);
   addProbeRoutes(app, deps);
   addDocRoutes(app);

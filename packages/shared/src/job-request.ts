@@ -4,7 +4,12 @@ import { invalidRequest } from './invalid-request.ts';
 import { PRIORITIES, type RowInput } from './queues.ts';
 
 const Pair = z.strictObject({ text: z.string(), text_pair: z.string().nullable().optional() });
-const Row = z.union([z.string(), Pair]);
+const TokenIds = z
+  // One check for all of them: half a million wrong ones must not make as many complaints.
+  .custom<number[]>(isTokenIds, 'must be a list of token ids, whole numbers from 0 to 2147483647')
+  .meta({ type: 'array', items: { type: 'integer', minimum: 0, maximum: 2 ** 31 - 1 } });
+const Ids = z.strictObject({ ids: TokenIds });
+const Row = z.union([z.string(), Pair, Ids]);
 /** A row, or a list of rows. */
 export const JobInputSchema = z.union([Row, z.array(Row)]);
 
@@ -18,7 +23,7 @@ export const JobRequestSchema = z
   .strictObject({
     model: z.string().max(128).nullable().default(null).describe('name or name@version'),
     input: JobInputSchema.describe(
-      'A text, {"text","text_pair"}, or a list of up to 2,048 of these.',
+      'A text, {"text","text_pair"}, {"ids"} (tokenized already), or a list of up to 2,048 of these.',
     ),
     parameters: z.record(z.string(), z.unknown()).default({}).describe('Depends on the task.'),
     priority: z.enum(PRIORITIES).default('normal'),
@@ -48,7 +53,15 @@ export function parseJobRequest(body: unknown, maxRows: number): JobRequest {
   throw invalidRequest(parsed.error);
 }
 
-function checkRowCount(rows: number, maxRows: number): void {
+/** Whether a value is a list of numbers that could be ids of some vocabulary. */
+export function isTokenIds(value: unknown): value is number[] {
+  return (
+    Array.isArray(value) && value.every((id) => Number.isInteger(id) && id >= 0 && id < 2 ** 31)
+  );
+}
+
+/** @throws AppError `too_many_rows` */
+export function checkRowCount(rows: number, maxRows: number): void {
   if (rows <= maxRows) return;
   throw new AppError('too_many_rows', {
     message: `input has ${rows} rows, the limit is ${maxRows}`,
@@ -82,6 +95,7 @@ function prepareRow(
   if (typeof row === 'string') {
     return { text: cleanText(row, param, options.maxRowCharacters), text_pair: null };
   }
+  if ('ids' in row) return { ids: checkIds(row.ids, `${param}.ids`, options.maxRowCharacters) };
   const text = cleanText(row.text, `${param}.text`, options.maxRowCharacters);
   if (row.text_pair === null || row.text_pair === undefined) return { text, text_pair: null };
   if (!options.pairs) {
@@ -94,6 +108,15 @@ function prepareRow(
     text,
     text_pair: cleanText(row.text_pair, `${param}.text_pair`, options.maxRowCharacters),
   };
+}
+
+function checkIds(ids: number[], param: string, most: number): number[] {
+  if (ids.length === 0) throw new AppError('empty_text', { message: `${param} is empty`, param });
+  if (ids.length <= most) return ids;
+  throw new AppError('text_too_long', {
+    message: `${param} has ${ids.length} ids, the limit is ${most}`,
+    param,
+  });
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must go

@@ -163,6 +163,7 @@ export function finishedRecord(id: string, payload: JobPayload, finish: Finish):
 
 /** Rough tokens of a row before it is tokenized: English has about four characters a token. */
 export function estimateTokens(row: RowInput, maxTokens: number): number {
+  if ('ids' in row) return Math.min(maxTokens, row.ids.length + 2);
   const characters = row.text.length + (row.text_pair?.length ?? 0);
   return Math.min(maxTokens, Math.ceil(characters / 4) + 2);
 }

@@ -50,7 +50,11 @@ export function createKeyspace(prefix: string) {
 }
 export type Keyspace = ReturnType<typeof createKeyspace>;
 
-const RowInput = z.strictObject({ text: z.string(), text_pair: z.string().nullable() });
+const TextRow = z.strictObject({ text: z.string(), text_pair: z.string().nullable() });
+export type TextRow = z.infer<typeof TextRow>;
+const IdsRow = z.strictObject({ ids: z.array(z.number()) });
+/** A text, two texts, or the ids of a text that the caller has tokenized. */
+const RowInput = z.union([TextRow, IdsRow]);
 export type RowInput = z.infer<typeof RowInput>;
 
 export const PRIORITIES = ['high', 'normal', 'low'] as const;

@@ -42,10 +42,19 @@ export function createErrorRenderer({ metrics, log }: ErrorRendererDeps): Render
   return (c, error, extra = {}) => {
     const failure = toAppError(error);
     report(c, failure);
-    const headers = failure.retryAfterS === null ? {} : { 'retry-after': `${failure.retryAfterS}` };
     const { status } = failure;
+    const headers = retryHeaders(failure);
     return answerJson(c, { error: publicError(failure), ...extra }, { status, headers });
   };
+}
+
+/**
+ * When another try makes sense. One that timed out goes on by itself; the clients of OpenAI would
+ * submit it again if they were not told.
+ */
+function retryHeaders({ code, retryAfterS }: AppError): Record<string, string> {
+  if (code === 'wait_timeout') return { 'x-should-retry': 'false' };
+  return retryAfterS === null ? {} : { 'retry-after': `${retryAfterS}` };
 }
 
 /** The error object of an answer. */

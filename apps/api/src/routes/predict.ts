@@ -1,10 +1,9 @@
-import { AppError, type ErrorCode, isErrorCode } from '@headrace/shared/errors.ts';
+import { AppError } from '@headrace/shared/errors.ts';
 import { invalidRequest } from '@headrace/shared/invalid-request.ts';
 import { parseJobRequest } from '@headrace/shared/job-request.ts';
-import type { Job } from '@headrace/shared/jobs.ts';
 import { z } from '@hono/zod-openapi';
 import type { AppDeps } from '../app.ts';
-import type { JobView } from '../job-waits.ts';
+import { AWAITED_ERRORS, awaitOutput } from '../await-output.ts';
 import { answerJson } from '../middleware/answer.ts';
 import { readJson } from '../middleware/json-body.ts';
 import { expectNoQuery } from '../middleware/query.ts';
@@ -18,7 +17,8 @@ const Prediction = z
   .object({ label: z.string(), score: z.number() })
   .meta({ id: 'Prediction', example: { label: 'positive', score: 0.99 } });
 
-export function addPredictRoute(app: ApiApp, { jobs, models, hub, limits }: AppDeps): void {
+export function addPredictRoute(app: ApiApp, deps: AppDeps): void {
+  const { models, limits } = deps;
   addRoute(
     app,
     {
@@ -30,7 +30,7 @@ export function addPredictRoute(app: ApiApp, { jobs, models, hub, limits }: AppD
         body: { required: true, content: { 'application/json': { schema: PredictRequest } } },
       },
       answers: { 200: json('The best label.', Prediction) },
-      errors: PREDICT_ERRORS,
+      errors: AWAITED_ERRORS,
     },
     async (c) => {
       expectNoQuery(c);
@@ -46,14 +46,16 @@ export function addPredictRoute(app: ApiApp, { jobs, models, hub, limits }: AppD
       const request = parseJobRequest(body, limits.maxRows);
       const options = { waitMs: limits.predictTimeoutS * 1000, signal: c.req.raw.signal };
       const submission = { tenant: tenantOf(c), request };
-      const { job } = await namingText(jobs.submitAndWait(submission, options));
-      return answerJson(c, predictionOf(job, hub.released));
+      const { output } = await namingText(awaitOutput(deps, submission, options));
+      const best = output[0]?.labels?.[0];
+      if (best === undefined) throw new AppError('internal');
+      return answerJson(c, { label: best.label, score: best.score });
     },
   );
 }
 
 /** What a submission says of its `input` is said of this route's `text`. */
-async function namingText(submitted: Promise<JobView>): Promise<JobView> {
+async function namingText<T>(submitted: Promise<T>): Promise<T> {
   try {
     return await submitted;
   } catch (error) {
@@ -62,25 +64,3 @@ async function namingText(submitted: Promise<JobView>): Promise<JobView> {
     throw new AppError(error.code, { message, param: 'text', cause: error });
   }
 }
-
-/** @throws AppError with the job's id when it did not succeed in time */
-function predictionOf(job: Job, stopping: boolean): { label: string; score: number } {
-  const best = job.output?.[0]?.labels?.[0];
-  if (best) return { label: best.label, score: best.score };
-  if (job.finished_at === null) {
-    if (!stopping) throw new AppError('wait_timeout', { jobId: job.id });
-    const message = 'The server is stopping; poll the job by its id.';
-    throw new AppError('not_ready', { message, jobId: job.id, retryAfterS: 1 });
-  }
-  const { code, message } = job.error ?? {};
-  if (!isErrorCode(code)) throw new AppError('internal', { jobId: job.id });
-  throw new AppError(code, { ...(message === undefined ? {} : { message }), jobId: job.id });
-}
-
-const PREDICT_ERRORS: ErrorCode[] = [
-  ...(['invalid_request', 'model_not_found', 'body_too_large', 'unsupported_media_type'] as const),
-  ...(['text_too_long', 'empty_text', 'overloaded', 'not_ready', 'wait_timeout'] as const),
-  ...(['redis_unavailable', 'storage_nearly_full', 'tokenizer_failed', 'expired'] as const),
-  ...(['row_crashed_engine', 'row_timed_out', 'non_finite_output', 'canceled'] as const),
-  ...(['out_of_memory', 'attempts_exhausted'] as const),
-];

@@ -4,6 +4,7 @@ import { invalidRequest } from '../invalid-request.ts';
 import { JobInputSchema, MetadataSchema, prepareRows } from '../job-request.ts';
 import { checkStructure } from '../json-structure.ts';
 import type { ServedModel } from '../model-catalogue.ts';
+import { EmbeddingsRequestSchema, embeddingsInput } from '../openai/embeddings.ts';
 import type { RowInput } from '../queues.ts';
 import type { TaskParameters } from '../tasks/task.ts';
 import type { BatchEndpoint } from './batch.ts';
@@ -37,17 +38,9 @@ const BODIES = {
     parameters: z.record(z.string(), z.unknown()).default({}),
     metadata: MetadataSchema,
   }),
-  '/v1/embeddings': z
-    .strictObject({
-      model: z.string().max(128),
-      input: z.union([z.string(), z.array(z.string())]),
-      encoding_format: z.enum(['float', 'base64']).default('float'),
-      dimensions: z.int().min(1).nullable().default(null),
-      user: z.string().optional(),
-    })
-    .transform(({ model, input, encoding_format, dimensions }) => ({
-      ...{ model, input, parameters: { encoding_format, dimensions }, metadata: {} },
-    })),
+  '/v1/embeddings': EmbeddingsRequestSchema.transform(({ model, input, user, ...parameters }) => ({
+    ...{ model, input: embeddingsInput(input, ROW_LIMITS.maxRows), parameters, metadata: {} },
+  })),
 } satisfies Record<BatchEndpoint, z.ZodType<RequestBody>>;
 
 /** A request of one line, ready to be run. */

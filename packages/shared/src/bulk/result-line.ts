@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ERROR_CATALOGUE, type ErrorBody, errorBody } from '../errors.ts';
 import type { RowOutput } from '../jobs.ts';
+import { embeddingsResponse } from '../openai/embeddings.ts';
 import type { BatchEndpoint } from './batch.ts';
 
 /** Where a result belongs. */
@@ -25,7 +26,11 @@ export interface LineResult {
  * depends on when, where and beside whom the rows ran, so that a second run gives the same bytes.
  */
 export function outputLine(origin: LineOrigin, result: LineResult): string {
-  const body = result.endpoint === '/v1/embeddings' ? embeddingsBody(result) : jobBody(result);
+  const { endpoint, usage } = result;
+  const body =
+    endpoint === '/v1/embeddings'
+      ? embeddingsResponse({ ...result, tokens: usage.tokens })
+      : jobBody(result);
   return responseLine(origin, 200, body);
 }
 
@@ -56,16 +61,6 @@ export function requestError(output: RowOutput[]): ErrorBody | null {
   const [row, ...more] = output;
   if (row === undefined) return errorBody('internal');
   return more.length === 0 ? (row.error ?? null) : null;
-}
-
-function embeddingsBody({ output, model, usage }: LineResult): object {
-  const data = output.map(({ embedding, error }, index) =>
-    error === undefined
-      ? { object: 'embedding', index, embedding }
-      : { object: 'error', index, error },
-  );
-  const { tokens } = usage;
-  return { object: 'list', data, model, usage: { prompt_tokens: tokens, total_tokens: tokens } };
 }
 
 function jobBody({ model, variant, task, output, usage, metadata }: LineResult): object {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import type { EmbeddingsManifest } from '../manifests.ts';
-import type { Task } from './task.ts';
+import { type Task, TaskOverflow } from './task.ts';
 
 const Parameters = z.strictObject({
   normalize: z
@@ -19,10 +19,9 @@ const Parameters = z.strictObject({
     .enum(['float', 'base64'])
     .default('float')
     .describe('A list of numbers, or base64 of little-endian float32.'),
-  overflow: z
-    .enum(['truncate', 'error', 'chunk'])
-    .default('truncate')
-    .describe('A row over max_tokens: cut it, fail it, or average over overlapping chunks.'),
+  overflow: TaskOverflow.default('truncate').describe(
+    'A row over max_tokens: cut it, fail it, or average over overlapping chunks.',
+  ),
 });
 
 const Output = z.object({ embedding: z.union([z.array(z.number()), z.string()]) });

@@ -1,8 +1,9 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Manifest } from '../manifests.ts';
 
 /** How a row that has more tokens than the model takes is treated. */
-export type Overflow = 'truncate' | 'error' | 'chunk';
+export const TaskOverflow = z.enum(['truncate', 'error', 'chunk']);
+export type Overflow = z.infer<typeof TaskOverflow>;
 
 export interface TaskParameters {
   overflow: Overflow;

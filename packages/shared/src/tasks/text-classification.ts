@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AppError } from '../errors.ts';
 import type { ClassificationManifest } from '../manifests.ts';
-import type { Task } from './task.ts';
+import { type Task, TaskOverflow } from './task.ts';
 
 const Parameters = z.strictObject({
   top_k: z
@@ -15,10 +15,9 @@ const Parameters = z.strictObject({
     .boolean()
     .default(false)
     .describe('Return the logits instead of probabilities (softmax, or sigmoid if multi-label).'),
-  overflow: z
-    .enum(['truncate', 'error', 'chunk'])
-    .default('truncate')
-    .describe('A row over max_tokens: cut it, fail it, or average over overlapping chunks.'),
+  overflow: TaskOverflow.default('truncate').describe(
+    'A row over max_tokens: cut it, fail it, or average over overlapping chunks.',
+  ),
 });
 
 const Output = z.object({

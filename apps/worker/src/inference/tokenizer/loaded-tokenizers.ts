@@ -19,7 +19,7 @@ export class LoadedTokenizers {
     const model = this.#models.get(row.model);
     if (model === undefined) throw new AppError('model_not_found');
     try {
-      return model.tokenizer.encode(row, model.maxTokens, row.overflow);
+      return model.tokenizer.encode(row.input, model.maxTokens, row.overflow);
     } catch (error) {
       if (error instanceof AppError) throw error;
       throw new AppError('tokenizer_failed', { cause: error });

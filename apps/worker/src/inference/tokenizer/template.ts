@@ -85,6 +85,16 @@ export function fillTemplate(
   return { ids, typeIds };
 }
 
+/** Ids without the special tokens of a single text's template, if all of those stand around them. */
+export function withoutSpecials(ids: number[], { parts, specials }: Template): number[] {
+  const lead = parts.findIndex((part) => part.kind === 'first');
+  const bare = ids.length - specials;
+  const framed = parts.every((part, i) => {
+    return part.kind !== 'special' || ids[i < lead ? i : i - 1 + bare] === part.id;
+  });
+  return framed && bare > 0 ? ids.slice(lead, lead + bare) : ids;
+}
+
 function partLength(part: Part, first: readonly number[], second: readonly number[]): number {
   if (part.kind === 'special') return 1;
   return part.kind === 'first' ? first.length : second.length;

@@ -11,9 +11,10 @@ export interface TokenizerSpec extends TokenizerOptions {
   maxTokens: number;
 }
 
-export interface ThreadRow extends RowInput {
+export interface ThreadRow {
   /** `name@version` */
   model: string;
+  input: RowInput;
   overflow: Overflow;
 }
 

@@ -102,18 +102,10 @@ export class TokenizerPool {
     if (spec === undefined) return Promise.reject(new AppError('model_not_found'));
     const refusal = this.#refusal();
     if (refusal !== null) return Promise.reject(refusal);
-    // One unit more than will be read: enough for the thread to see that the text is longer.
-    const paired = row.text_pair !== null;
-    const text = row.text.slice(0, readableCharacters(spec.maxTokens, overflow, paired) + 1);
-    const pair = row.text_pair?.slice(0, readableCharacters(spec.maxTokens, overflow, false) + 1);
     const { promise, resolve, reject } = Promise.withResolvers<TokenizedRow>();
-    this.#enqueue({
-      row: { model, text, text_pair: pair ?? null, overflow },
-      characters: text.length + (pair?.length ?? 0),
-      suspect: false,
-      resolve,
-      reject,
-    });
+    const { input, characters } = readablePart(row, spec.maxTokens, overflow);
+    const pending = { row: { model, input, overflow }, characters, suspect: false };
+    this.#enqueue({ ...pending, resolve, reject });
     return promise;
   }
 
@@ -242,6 +234,15 @@ export class TokenizerPool {
   #rejectQueue(error: AppError): void {
     for (const pending of this.#queue.splice(0)) pending.reject(error);
   }
+}
+
+/** One unit more than will be read: enough for the thread to see that the text is longer. */
+function readablePart(row: RowInput, maxTokens: number, overflow: Overflow) {
+  if ('ids' in row) return { input: row, characters: row.ids.length };
+  const paired = row.text_pair !== null;
+  const text = row.text.slice(0, readableCharacters(maxTokens, overflow, paired) + 1);
+  const pair = row.text_pair?.slice(0, readableCharacters(maxTokens, overflow, false) + 1) ?? null;
+  return { input: { text, text_pair: pair }, characters: text.length + (pair?.length ?? 0) };
 }
 
 function stopped(): AppError {

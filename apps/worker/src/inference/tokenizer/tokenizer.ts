@@ -1,10 +1,10 @@
 import { AppError } from '@headrace/shared/errors.ts';
-import type { RowInput } from '@headrace/shared/queues.ts';
+import type { RowInput, TextRow } from '@headrace/shared/queues.ts';
 import type { Overflow } from '@headrace/shared/tasks/task.ts';
 import type { Encoding, TokenizedRow } from '../encoding.ts';
-import { createLibrary } from './library.ts';
+import { createLibrary, type Library } from './library.ts';
 import { fixNormalizer } from './normalizer.ts';
-import { fillTemplate, readTemplates, type Template } from './template.ts';
+import { fillTemplate, readTemplates, type Template, withoutSpecials } from './template.ts';
 import {
   type Cut,
   cutText,
@@ -30,8 +30,12 @@ export interface Tokenizer {
    *   encodings as that many characters need. Of a pair the first text is repeated in every
    *   encoding, at most half of the room long; what it loses makes the row `truncated`.
    *
+   * Of a row of ids nothing is tokenized: special tokens are put around them, unless they have them
+   * already, and `overflow` holds for them as for the tokens of a single text.
+   *
    * A second text that is empty still makes the row a pair, as in the original Rust tokenizer.
-   * @throws AppError `text_too_long` for `error`; `tokenizer_failed` when the library throws
+   * @throws AppError `text_too_long` for `error`; `tokenizer_failed` when the library throws, or for
+   *   an id that is not in the vocabulary
    */
   encode(row: RowInput, maxTokens: number, overflow: Overflow): TokenizedRow;
 }
@@ -62,15 +66,39 @@ export function createTokenizer(
   library.post_processor = null;
   const pairTruncation = options.pairTruncation ?? 'longest_first';
   const bare = (text: string) => library.encode(text).ids;
+  const vocabulary = vocabularySize(library);
 
   return {
     encode(row, maxTokens, overflow) {
+      if ('ids' in row) {
+        checkVocabulary(row.ids, vocabulary);
+        const ids = { first: withoutSpecials(row.ids, single), second: [] };
+        return fitRow(
+          { ...ids, cut: false, pairTruncation },
+          { template: single, maxTokens, overflow },
+        );
+      }
       const context = { template: row.text_pair === null ? single : pair, maxTokens, overflow };
       const cut = cutRow(row, context);
       const ids = tokenize(cut, bare);
       return fitRow({ ...ids, cut: cut.cut, pairTruncation }, context);
     },
   };
+}
+
+/** One more than the highest id: that many rows the embedding matrix of the model has at least. */
+function vocabularySize({ model }: Library): number {
+  let highest = -1;
+  for (const id of model.tokens_to_ids.values()) highest = Math.max(highest, id);
+  return highest + 1;
+}
+
+/** An id beyond the embedding matrix would fail the whole tensor batch. */
+function checkVocabulary(ids: number[], size: number): void {
+  const at = ids.findIndex((id) => id >= size);
+  if (at === -1) return;
+  const message = `ids[${at}] is ${ids[at]}, but the vocabulary ends at ${size - 1}.`;
+  throw new AppError('tokenizer_failed', { message });
 }
 
 interface Context {
@@ -86,7 +114,7 @@ interface CutRow {
   cut: boolean;
 }
 
-function cutRow(row: RowInput, { maxTokens, overflow }: Context): CutRow {
+function cutRow(row: TextRow, { maxTokens, overflow }: Context): CutRow {
   const paired = row.text_pair !== null;
   const first = cutText(row.text, readableCharacters(maxTokens, overflow, paired));
   const limit = readableCharacters(maxTokens, overflow, false);

@@ -155,6 +155,16 @@ describe('every answer is as the OpenAPI document says', () => {
     await expect(200, `/v1/batches/${id}`);
     await expect(400, `/v1/batches/${id}?x=1`);
     await expect(404, `/v1/batches/${id.slice(0, -1)}0`);
+    const documents = { format: 'text' };
+    const scored = { input_file_id: request.input_file_id, model: 'tiny-classifier', documents };
+    await expect(200, '/v1/batches', { body: scored });
+    await expect(404, '/v1/batches', { body: { ...scored, model: 'nope' } });
+    await expect(200, `/v1/batches/${id}/results`);
+    await expect(400, `/v1/batches/${id}/results?limit=0`);
+    await expect(404, '/v1/batches/batch_x/results');
+    await expect(409, `/v1/batches/${id}/retry`, POST);
+    await expect(400, `/v1/batches/${id}/retry?x=1`, POST);
+    await expect(404, '/v1/batches/batch_x/retry', POST);
     for (const action of ['pause', 'resume', 'cancel']) {
       await expect(200, `/v1/batches/${id}/${action}`, POST);
       await expect(400, `/v1/batches/${id}/${action}?x=1`, POST);
@@ -171,7 +181,7 @@ describe('every answer is as the OpenAPI document says', () => {
       api.contract.operations.filter((each) => !seen.includes(each)),
       [],
     );
-    assert.equal(api.contract.operations.length, 25);
+    assert.equal(api.contract.operations.length, 27);
   });
 });
 

@@ -98,6 +98,9 @@ export function taskSuite(name: TaskName, manifest: Manifest, cases: TaskCases):
           'it is what the task declares',
         );
         assert.deepEqual(JSON.parse(JSON.stringify(decoded)), decoded, 'it survives as JSON');
+        const cells = task.cells(decoded, bound);
+        assert.equal(cells.length, task.columns(bound).length, 'a cell for each column');
+        assert.ok(cells.every((cell) => cell !== undefined && cell !== null));
       });
     }
   });

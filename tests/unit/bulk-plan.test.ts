@@ -12,7 +12,7 @@ function linesOf(lengths: number[]) {
   return lengths.map((length, i) => {
     const startByte = at;
     at += length;
-    return { number: i + 1, startByte, endByte: at, bytes: null };
+    return { number: i + 1, startByte, endByte: at, bytes: null, problem: null };
   });
 }
 

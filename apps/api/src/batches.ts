@@ -1,29 +1,28 @@
+import { BlobError, type BlobStore } from '@headrace/shared/blobs/blob-store.ts';
 import {
   type Batch,
-  type BatchEndpoint,
   batchView,
   isTerminal,
   type StoredBatch,
-  windowSeconds,
 } from '@headrace/shared/bulk/batch.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { AppError } from '@headrace/shared/errors.ts';
-import { isBatchId, newBatchId } from '@headrace/shared/ids.ts';
+import { isBatchId } from '@headrace/shared/ids.ts';
+import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
+import { createBatchCreation } from './batch-creation.ts';
+import { createBatchResults, type ResultsPage, type ResultsQuery } from './batch-results.ts';
 import type { Files } from './files.ts';
+import type { WorkersView } from './workers-view.ts';
 
 export interface BatchesDeps {
   store: BatchStore;
   files: Files;
+  blobs: BlobStore;
+  models: ModelCatalogue;
+  workers: WorkersView;
   /** @throws AppError when no bulk work is admitted at the moment */
   admit: () => void;
   now?: () => number;
-}
-
-export interface BatchRequest {
-  input_file_id: string;
-  endpoint: BatchEndpoint;
-  completion_window: string;
-  metadata: Record<string, string>;
 }
 
 export interface BatchPage {
@@ -36,7 +35,15 @@ export interface BatchPage {
 export type Batches = ReturnType<typeof createBatches>;
 
 /** Creating, reading and steering of batches; the dispatcher does what they ask for. */
-export function createBatches({ store, files, admit, now = Date.now }: BatchesDeps) {
+export function createBatches(deps: BatchesDeps) {
+  const { store, now = Date.now } = deps;
+  const readResults = createBatchResults(deps);
+
+  function render(batch: StoredBatch): Batch {
+    const { tokensPerSecond } = deps.workers;
+    return batchView(batch, { nowMs: now(), tokensPerSecond });
+  }
+
   async function find(tenant: string, id: string): Promise<StoredBatch> {
     const batch = isBatchId(id) ? await store.read(id) : null;
     if (batch?.definition.tenant === tenant) return batch;
@@ -44,7 +51,7 @@ export function createBatches({ store, files, admit, now = Date.now }: BatchesDe
   }
 
   async function view(tenant: string, id: string): Promise<Batch> {
-    return batchView(await find(tenant, id), now());
+    return render(await find(tenant, id));
   }
 
   /** @throws AppError `batch_not_running` */
@@ -56,36 +63,22 @@ export function createBatches({ store, files, admit, now = Date.now }: BatchesDe
 
   return {
     get: view,
+    ...createBatchCreation(deps, { find, view }),
 
-    /** @throws AppError `not_found` for the input, `invalid_request` for the window */
-    async create(tenant: string, request: BatchRequest): Promise<Batch> {
-      admit();
-      const windowS = windowSeconds(request.completion_window);
-      if (windowS === null) {
-        const param = 'completion_window';
-        const message = `${param}: must be hours or days from 1h to 7d, such as 24h`;
-        throw new AppError('invalid_request', { message, param });
+    /** Rows that have finished, also while others run. */
+    async results(tenant: string, id: string, query: ResultsQuery): Promise<ResultsPage> {
+      try {
+        return await readResults(await find(tenant, id), query);
+      } catch (error) {
+        if (!(error instanceof BlobError) || error.reason !== 'missing') throw error;
+        // Its parts became its output in between.
+        return readResults(await find(tenant, id), query);
       }
-      const input = await inputOf(files, tenant, request.input_file_id);
-      const createdMs = now();
-      const id = newBatchId(createdMs);
-      await store.create({
-        v: 1,
-        id,
-        tenant,
-        endpoint: request.endpoint,
-        input_file_id: input.id,
-        completion_window: request.completion_window,
-        metadata: request.metadata,
-        created_ms: createdMs,
-        expires_ms: createdMs + windowS * 1000,
-      });
-      return view(tenant, id);
     },
 
     async list(tenant: string, after: string | null, limit: number): Promise<BatchPage> {
       const found = await store.list(tenant, after, limit);
-      const data = found.slice(0, limit).map((batch) => batchView(batch, now()));
+      const data = found.slice(0, limit).map(render);
       return {
         data,
         has_more: found.length > data.length,
@@ -113,16 +106,6 @@ export function createBatches({ store, files, admit, now = Date.now }: BatchesDe
       return view(tenant, id);
     },
   };
-}
-
-async function inputOf(files: Files, tenant: string, id: string) {
-  try {
-    return await files.get(tenant, id);
-  } catch (error) {
-    if (!(error instanceof AppError) || error.code !== 'not_found') throw error;
-    const message = 'input_file_id: no such file';
-    throw new AppError('not_found', { message, param: 'input_file_id', cause: error });
-  }
 }
 
 function notRunning(status: string): AppError {

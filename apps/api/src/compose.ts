@@ -29,7 +29,7 @@ import { DEFAULT_TENANT } from './middleware/tenant.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { closeServer, createHttpServer, listen } from './server.ts';
 import { createSubmit, type Submit } from './submit.ts';
-import { createWorkersView } from './workers-view.ts';
+import { createWorkersView, type WorkersView } from './workers-view.ts';
 
 /** Steps that an interval repeats; tests call them. */
 export interface ApiTicks {
@@ -91,7 +91,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const resultTtlMs = config.HEADRACE_RESULT_TTL_S * 1000;
   const shared = { redis, keys, store, hub, submit, models, queues, workers, metrics };
   const jobs = createJobs({ ...shared, resultTtlMs });
-  const bulk = await createBulk({ config, redis, keys, admission, lifecycle });
+  const bulk = await createBulk({ config, redis, keys, admission, models, workers, lifecycle });
   let stopping = false;
   const app = createApp({
     ...{ jobs, hub, models, workers, backlogs, admission, redis, metrics, log },
@@ -139,11 +139,14 @@ interface BulkParts {
   redis: Redis;
   keys: Keyspace;
   admission: Admission;
+  models: ModelCatalogue;
+  workers: WorkersView;
   lifecycle: Lifecycle;
 }
 
 /** Files, and the batches that score them. */
-async function createBulk({ config, redis, keys, admission, lifecycle }: BulkParts) {
+async function createBulk(parts: BulkParts) {
+  const { config, redis, keys, admission, models, workers, lifecycle } = parts;
   const blobs = await openBlobStore(config.HEADRACE_BLOBS);
   lifecycle.push('blobs', () => blobs.close());
   const admit = () => admission.admit();
@@ -152,7 +155,8 @@ async function createBulk({ config, redis, keys, admission, lifecycle }: BulkPar
     maxFileBytes: config.HEADRACE_MAX_FILE_BYTES,
     ttlS: config.HEADRACE_FILE_TTL_S,
   });
-  return { files, batches: createBatches({ store: new BatchStore(redis, keys), files, admit }) };
+  const store = new BatchStore(redis, keys);
+  return { files, batches: createBatches({ store, files, blobs, models, workers, admit }) };
 }
 
 /** Gives Redis a moment, so that usually the very first request is served. */

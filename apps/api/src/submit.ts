@@ -99,7 +99,7 @@ function jobOptions(jobId: string, startTime: number, timestamp: number): JobsOp
 }
 
 /** @throws AppError `invalid_request` with the path of the first wrong parameter */
-function parseParameters(model: ServedModel, parameters: Record<string, unknown>) {
+export function parseParameters(model: ServedModel, parameters: Record<string, unknown>) {
   try {
     return { ...model.task.parse(parameters) };
   } catch (error) {

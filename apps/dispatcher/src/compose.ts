@@ -109,9 +109,10 @@ async function startBatches(parts: Parts, lifecycle: Lifecycle): Promise<void> {
     ...{ batches, blobs, models },
     chunkRows: config.HEADRACE_CHUNK_ROWS,
     chunkBytes: config.HEADRACE_CHUNK_BYTES,
+    maxInputBytes: config.HEADRACE_MAX_INPUT_BYTES,
   });
   const fileTtlS = config.HEADRACE_FILE_TTL_S;
-  const assemble = createAssemble({ batches, files, blobs, plans, fileTtlS });
+  const assemble = createAssemble({ batches, files, blobs, plans, models, fileTtlS });
   for (const [queue, run] of [
     [PLAN_QUEUE, plan],
     [ASSEMBLE_QUEUE, assemble],

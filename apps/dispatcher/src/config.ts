@@ -14,6 +14,9 @@ export const dispatcherEnv = z.object({
   HEADRACE_CHUNK_BYTES: integer(1_024, 256 * 1024 ** 2)
     .default(4 * 1024 ** 2)
     .describe('Most input bytes of a chunk; a worker holds a few chunks in memory.'),
+  HEADRACE_MAX_INPUT_BYTES: integer(1_024, 2 ** 43)
+    .default(32 * 1024 ** 3)
+    .describe('Most bytes that a compressed input may expand to; against bombs, and full disks.'),
   HEADRACE_CHUNK_WINDOW: integer(1, 10_000)
     .default(64)
     .describe('Chunks of a batch that are in Redis at once; at least twice what workers hold.'),

@@ -76,7 +76,7 @@ export class ServedModel {
       model: runtime.ref,
       variant: runtime.variant,
       ready: this.missing === null,
-      tokens_per_s: runtime.speed.tokensPerSecond,
+      tokens_per_s: runtime.tokensPerSecond,
       rows_per_s: runtime.speed.rowsPerSecond,
     };
   }

@@ -45,6 +45,7 @@ export const ERROR_CATALOGUE = {
   job_already_finished: invalid(409, 'The job has already finished.'),
   job_not_finished: invalid(409, 'The job has not finished yet.'),
   batch_not_running: invalid(409, 'The batch does not run any more.'),
+  batch_not_finished: invalid(409, 'The batch has not finished yet.'),
   idempotency_in_progress: {
     ...invalid(409, 'A request with this Idempotency-Key is still in progress.'),
     retryable: true,

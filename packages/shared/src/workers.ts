@@ -18,7 +18,8 @@ const WorkerReportSchema = z.object({
   ),
 });
 
-/** What a worker says of itself every few seconds. Speeds are what it did while it was busy. */
+/** What a worker says of itself every few seconds. Speeds are what it did while it was busy,
+ * or at warm-up. */
 export type WorkerReport = z.infer<typeof WorkerReportSchema>;
 
 export async function reportWorker(

@@ -1,10 +1,10 @@
-import { BATCH_ENDPOINTS, BatchSchema } from '@headrace/shared/bulk/batch.ts';
+import { BatchSchema } from '@headrace/shared/bulk/batch.ts';
 import { integer } from '@headrace/shared/env.ts';
 import { isBatchId } from '@headrace/shared/ids.ts';
 import { invalidRequest } from '@headrace/shared/invalid-request.ts';
-import { MetadataSchema } from '@headrace/shared/job-request.ts';
 import { z } from '@hono/zod-openapi';
 import type { AppDeps } from '../app.ts';
+import { BatchRequestSchema } from '../batch-request.ts';
 import { answerJson } from '../middleware/answer.ts';
 import { readJson } from '../middleware/json-body.ts';
 import { expectNoQuery, parseQuery } from '../middleware/query.ts';
@@ -22,27 +22,37 @@ const BatchList = z
     last_id: z.string().nullable().describe('Goes on from here as `after`.'),
   })
   .meta({ id: 'BatchList' });
-const BatchRequestSchema = z
-  .strictObject({
-    input_file_id: z.string().describe('A file of requests, one JSON object a line.'),
-    endpoint: z.enum(BATCH_ENDPOINTS),
-    completion_window: z.string().describe('Hours or days from 1h to 7d; what is late expires.'),
-    metadata: MetadataSchema,
-  })
-  .meta({ id: 'BatchRequest' });
 const ListQuery = z.strictObject({
   limit: integer(1, 100)
     .default(20)
     .openapi({ type: 'integer', minimum: 1, maximum: 100, default: 20 }),
   after: z.string().refine(isBatchId, 'must be the id of a batch').optional(),
 });
+const ResultsQuery = z.strictObject({
+  limit: integer(1, 1_000)
+    .default(100)
+    .openapi({ type: 'integer', minimum: 1, maximum: 1_000, default: 100 }),
+  after: z.string().max(64).optional().describe('The `next` of a page before.'),
+  kind: z.enum(['output', 'errors']).default('output'),
+});
+const BatchResults = z
+  .object({
+    object: z.literal('list'),
+    data: z.array(z.unknown()).describe('Lines of the output, in the order of the input.'),
+    has_more: z.boolean(),
+    next: z.string().describe('Goes on from here as `after`, also when there is nothing yet.'),
+    finished: z.boolean().describe('No more rows will come.'),
+  })
+  .meta({ id: 'BatchResults' });
 const REDIS_ERRORS = ['redis_unavailable', 'storage_nearly_full'] as const;
 
 export function addBatchRoutes(app: ApiApp, deps: AppDeps): void {
   addCreate(app, deps);
   addList(app, deps);
   addRead(app, deps);
+  addResults(app, deps);
   addSteering(app, deps);
+  addRetry(app, deps);
 }
 
 function addCreate(app: ApiApp, { batches, limits }: AppDeps): void {
@@ -51,14 +61,15 @@ function addCreate(app: ApiApp, { batches, limits }: AppDeps): void {
     {
       method: 'post',
       path: '/v1/batches',
-      summary: 'Score a file of requests',
+      summary: 'Score a file of requests, or of documents',
       tags: TAGS,
       request: {
         body: { required: true, content: { 'application/json': { schema: BatchRequestSchema } } },
       },
       answers: { 200: json('The batch.', BatchSchema) },
       errors: [
-        ...(['invalid_request', 'not_found', 'body_too_large', 'unsupported_media_type'] as const),
+        ...(['invalid_request', 'not_found', 'model_not_found', 'body_too_large'] as const),
+        'unsupported_media_type',
         ...REDIS_ERRORS,
       ],
     },
@@ -106,6 +117,46 @@ function addRead(app: ApiApp, { batches }: AppDeps): void {
     async (c) => {
       expectNoQuery(c);
       return answerJson(c, await batches.get(tenantOf(c), c.req.param('id') ?? ''));
+    },
+  );
+}
+
+function addResults(app: ApiApp, { batches }: AppDeps): void {
+  addRoute(
+    app,
+    {
+      method: 'get',
+      path: '/v1/batches/{id}/results',
+      summary: 'The rows of a batch that have finished, also while it runs',
+      tags: TAGS,
+      request: { params: BatchParams, query: ResultsQuery },
+      answers: { 200: json('A page of rows.', BatchResults) },
+      errors: ['invalid_request', 'not_found', 'storage_unavailable', ...REDIS_ERRORS],
+    },
+    async (c) => {
+      const { after = null, limit, kind } = parseQuery(c, ResultsQuery);
+      const id = c.req.param('id') ?? '';
+      const page = await batches.results(tenantOf(c), id, { after, limit, kind });
+      return answerJson(c, { object: 'list', ...page });
+    },
+  );
+}
+
+function addRetry(app: ApiApp, { batches }: AppDeps): void {
+  addRoute(
+    app,
+    {
+      method: 'post',
+      path: '/v1/batches/{id}/retry',
+      summary: 'Run the rows of a finished batch that failed, as a new batch',
+      tags: TAGS,
+      request: { params: BatchParams },
+      answers: { 200: json('The new batch.', BatchSchema) },
+      errors: ['invalid_request', 'not_found', 'batch_not_finished', ...REDIS_ERRORS],
+    },
+    async (c) => {
+      expectNoQuery(c);
+      return answerJson(c, await batches.retry(tenantOf(c), c.req.param('id') ?? ''));
     },
   );
 }

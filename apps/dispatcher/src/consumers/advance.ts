@@ -7,6 +7,7 @@ import {
   bulkQueueName,
   type Keyspace,
   PLAN_QUEUE,
+  type Priority,
 } from '@headrace/shared/queues.ts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -61,7 +62,7 @@ export function createAdvance(deps: AdvanceDeps): () => Promise<void> {
   }
 
   /** Hands out chunks until the window is full; also those that got lost on the way. */
-  async function fill({ definition: { id }, state }: StoredBatch): Promise<void> {
+  async function fill({ definition: { id, priority }, state }: StoredBatch): Promise<void> {
     const { batches, plans, queue, window } = deps;
     const plan = await plans.read(id);
     if (plan === null || state.model === null) return;
@@ -75,7 +76,7 @@ export function createAdvance(deps: AdvanceDeps): () => Promise<void> {
     const jobs = [...lost, ...next].map((index) => ({
       name: 'chunk',
       data: plan.payload(id, index),
-      opts: chunkOptions(id, index),
+      opts: chunkOptions(id, { index, priority }),
     }));
     if (jobs.length > 0) await queue(bulkQueueName(state.model)).addBulk(jobs);
     if (until > state.next_chunk) await batches.set(id, { next_chunk: until });
@@ -123,10 +124,13 @@ function chunkJobId(batch: string, index: number): string {
   return `${batch}-${index}`;
 }
 
-function chunkOptions(id: string, index: number) {
+/** The lower one goes first. */
+const CHUNK_PRIORITY: Record<Priority, number> = { high: 1, normal: 2, low: 3 };
+
+function chunkOptions(id: string, { index, priority }: { index: number; priority: Priority }) {
   return {
     jobId: chunkJobId(id, index),
-    priority: 1,
+    priority: CHUNK_PRIORITY[priority],
     attempts: BULK.attempts,
     backoff: BULK.backoffMs,
   };

@@ -2,20 +2,23 @@ import type { Readable } from 'node:stream';
 import { BlobError, type BlobStore } from '@headrace/shared/blobs/blob-store.ts';
 import type { BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
 import { batchPrefix } from '@headrace/shared/bulk/batch-blobs.ts';
+import { createBatchLines } from '@headrace/shared/bulk/batch-lines.ts';
 import type { BatchStore, ChunkPart } from '@headrace/shared/bulk/batch-store.ts';
 import type { ChunkPlan } from '@headrace/shared/bulk/chunk-plan.ts';
-import { readInput } from '@headrace/shared/bulk/input.ts';
-import { customIdOf } from '@headrace/shared/bulk/request-line.ts';
-import { notRunLine } from '@headrace/shared/bulk/result-line.ts';
+import { answerColumns, resultTable } from '@headrace/shared/bulk/documents.ts';
+import { readChunk } from '@headrace/shared/bulk/input.ts';
 import { type FileStore, fileBlobKey, fileObject } from '@headrace/shared/files.ts';
 import { newFileId } from '@headrace/shared/ids.ts';
+import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import type { BatchPlans } from '../batch-plans.ts';
+import { writeRows } from '../formats/write-rows.ts';
 
 export interface AssembleDeps {
   batches: BatchStore;
   files: FileStore;
   blobs: BlobStore;
   plans: BatchPlans;
+  models: ModelCatalogue;
   /** How long output files are kept. */
   fileTtlS: number;
   now?: () => number;
@@ -66,21 +69,41 @@ interface Writing {
 
 /** @returns the id of the file; null when it would be empty */
 async function writeFile(deps: AssembleDeps, batch: StoredBatch, { kind, plan, now }: Writing) {
-  if (plan === null) return null;
-  const { tenant, id: batchId } = batch.definition;
+  if (plan === null || batch.definition.dry_run) return null;
+  const { tenant, id: batchId, output_ttl_s } = batch.definition;
   const id = newFileId(now());
   await deps.files.reserve({ tenant, id }, now() + WRITE_LEASE_MS);
-  const content = contentOf(deps, batch, { kind, plan });
+  const format = kind === 'output' ? outputFormat(deps, batch) : ERRORS_FORMAT;
+  const content = writeRows(contentOf(deps, batch, { kind, plan }), format);
   const bytes = await deps.blobs.put(fileBlobKey(id), content);
-  if (bytes === 0) {
+  if (bytes === 0 || (kind === 'output' && batch.state.done_chunks === 0)) {
     await deps.blobs.delete(fileBlobKey(id));
     await deps.files.forget({ tenant, id });
     return null;
   }
-  const about = { filename: `${batchId}_${kind}.jsonl`, purpose: 'batch_output' } as const;
-  const file = fileObject({ id, bytes }, { ...about, expiresAfterS: deps.fileTtlS }, now());
+  const about = {
+    filename: `${batchId}_${kind}.${format.format}`,
+    purpose: 'batch_output',
+  } as const;
+  const file = fileObject(
+    { id, bytes },
+    { ...about, expiresAfterS: output_ttl_s ?? deps.fileTtlS },
+    now(),
+  );
   await deps.files.save({ tenant, file });
   return id;
+}
+
+const ERRORS_FORMAT = { format: 'jsonl' as const, columns: [] };
+
+/** What the workers' lines become. */
+function outputFormat({ models }: AssembleDeps, { definition, state }: StoredBatch) {
+  const { scoring } = definition;
+  if (scoring === null) return ERRORS_FORMAT;
+  const { documents, output } = scoring;
+  const answer = answerColumns(models.resolve(scoring.model).task, scoring.parameters);
+  const { columns } = resultTable({ documents, output, columns: state.columns, answer });
+  return { format: output.format, columns };
 }
 
 async function* contentOf(
@@ -105,19 +128,23 @@ async function* partContent(blobs: BlobStore, key: ChunkPart[Kind]): AsyncGenera
   yield* content;
 }
 
-/** The requests of a chunk that was not run; nothing, if the input is gone. */
+/** The rows of a chunk that was not run; nothing, if the input is gone. */
 async function* notRun(
-  { blobs }: AssembleDeps,
-  { definition, state }: StoredBatch,
+  { blobs, models }: AssembleDeps,
+  batch: StoredBatch,
   { plan, index }: { plan: ChunkPlan; index: number },
 ): AsyncGenerator<Uint8Array> {
+  const { definition, state } = batch;
   const code = `batch_${state.outcome}` as const;
   if (code === 'batch_completed') throw new Error(`chunk ${index} of ${definition.id} is not done`);
+  const reader = createBatchLines(batch, (name) => models.resolve(name));
   try {
     const chunk = plan.payload(definition.id, index);
-    for await (const lines of readInput(blobs, definition, chunk)) {
-      const origins = lines.map((line) => ({ line: line.number, customId: customIdOf(line) }));
-      yield Buffer.from(origins.map((origin) => notRunLine(origin, code)).join(''));
+    for await (const lines of readChunk(blobs, batch, chunk)) {
+      const written = lines.map((line) => {
+        return reader.notRun({ line: line.number, customId: reader.idOf(line) }, code);
+      });
+      yield Buffer.from(written.join(''));
     }
   } catch (error) {
     if (!(error instanceof BlobError) || error.reason !== 'missing') throw error;

@@ -1,26 +1,17 @@
-import { BlobError, type BlobStore } from '@headrace/shared/blobs/blob-store.ts';
+import { BlobError } from '@headrace/shared/blobs/blob-store.ts';
 import type { BatchDefinition, BatchError } from '@headrace/shared/bulk/batch.ts';
 import { planBlobKey } from '@headrace/shared/bulk/batch-blobs.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
-import { ChunkCutter, encodePlan } from '@headrace/shared/bulk/chunk-plan.ts';
-import { DuplicateIds } from '@headrace/shared/bulk/duplicate-ids.ts';
-import { readInput } from '@headrace/shared/bulk/input.ts';
-import type { Line } from '@headrace/shared/bulk/lines.ts';
-import { oneModel } from '@headrace/shared/bulk/one-model.ts';
-import { parseRequestLine } from '@headrace/shared/bulk/request-line.ts';
-import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
+import { encodePlan } from '@headrace/shared/bulk/chunk-plan.ts';
+import { AppError } from '@headrace/shared/errors.ts';
+import { FormatError } from '../formats/format-error.ts';
+import { InputReading, type InputReadingDeps, problem } from './input-reading.ts';
 
-export interface PlanDeps {
+export interface PlanDeps extends InputReadingDeps {
   batches: BatchStore;
-  blobs: BlobStore;
-  models: ModelCatalogue;
-  chunkRows: number;
-  chunkBytes: number;
   now?: () => number;
 }
 
-/** Problems that a batch shows; the rest only count. */
-const MAX_SHOWN = 100;
 const MAX_DUPLICATES = 10_000;
 
 /**
@@ -31,6 +22,14 @@ const MAX_DUPLICATES = 10_000;
 export function createPlan(deps: PlanDeps): (id: string) => Promise<void> {
   const now = deps.now ?? Date.now;
 
+  /** Of the batch that this one tries again. */
+  async function errorFileOf({ retry_of }: BatchDefinition): Promise<string | null> {
+    if (retry_of === null) return null;
+    const file = (await deps.batches.read(retry_of))?.state.error_file_id ?? null;
+    if (file !== null) return file;
+    throw new FormatError('retry_of_gone', 'The batch to be tried again does not exist any more.');
+  }
+
   async function fail(id: string, errors: BatchError[]): Promise<void> {
     const fields = { failed_ms: now(), errors: JSON.stringify(errors) };
     await deps.batches.move(id, { from: ['validating'], to: 'failed', fields });
@@ -39,74 +38,55 @@ export function createPlan(deps: PlanDeps): (id: string) => Promise<void> {
   return async (id) => {
     const batch = await deps.batches.read(id);
     if (batch?.state.status !== 'validating') return;
-    const reading = new Reading(deps, batch.definition);
+    let reading: InputReading | null = null;
     try {
+      reading = new InputReading(deps, batch, await errorFileOf(batch.definition));
       await reading.run();
-      const { model, total } = reading;
-      if (model === null) return await fail(id, reading.problems);
+      const { model, total, good } = reading;
+      if (model === null || good === 0) return await fail(id, reading.problems);
       const duplicates = reading.ids.lines(MAX_DUPLICATES);
       if (duplicates.length === MAX_DUPLICATES) return await fail(id, [tooManyDuplicates()]);
-      const plan = encodePlan(reading.cutter.chunks, duplicates);
-      await deps.blobs.put(planBlobKey(id), bytesOf(plan));
-      const chunks = reading.cutter.chunks.length;
-      const fields = { model, total, chunks, in_progress_ms: now() };
+      const all = reading.cutter.chunks;
+      const chunks = batch.definition.dry_run ? sampled(all) : all;
+      await deps.blobs.put(planBlobKey(id), bytesOf(encodePlan(chunks, duplicates)));
+      const fields = {
+        ...{ model, total, chunks: chunks.length, in_progress_ms: now() },
+        invalid: total - good,
+        ...{ staged: reading.staged ? 1 : 0, columns: JSON.stringify(reading.columns) },
+      };
       await deps.batches.move(id, { from: ['validating'], to: 'in_progress', fields });
     } catch (error) {
-      if (!(error instanceof BlobError) || error.reason !== 'missing') throw error;
-      await fail(id, [problem('input_file_gone', 'The input file does not exist any more.')]);
+      const known = fatal(error);
+      if (known === null) throw error;
+      await fail(id, [known]);
     } finally {
-      reading.ids.dispose();
+      reading?.ids.dispose();
     }
   };
 }
 
-/** One pass over the input. */
-class Reading {
-  readonly cutter: ChunkCutter;
-  readonly ids = new DuplicateIds();
-  readonly problems: BatchError[] = [];
-  model: string | null = null;
-  total = 0;
-  readonly #deps: PlanDeps;
-  readonly #definition: BatchDefinition;
-  readonly #resolve: ReturnType<typeof oneModel>;
+/** Chunks that a dry run looks at. */
+const SAMPLE_CHUNKS = 8;
 
-  constructor(deps: PlanDeps, definition: BatchDefinition) {
-    this.#deps = deps;
-    this.#definition = definition;
-    this.cutter = new ChunkCutter({ maxRows: deps.chunkRows, maxBytes: deps.chunkBytes });
-    this.#resolve = oneModel(deps.models, () => this.model);
-  }
+/** Chunks at even distances; all of them if there are few. */
+function sampled<T>(chunks: T[]): T[] {
+  if (chunks.length <= SAMPLE_CHUNKS) return chunks;
+  const middles = Array.from({ length: SAMPLE_CHUNKS }, (_, i) => (i + 0.5) / SAMPLE_CHUNKS);
+  return middles.flatMap((at) => chunks[Math.floor(at * chunks.length)] ?? []);
+}
 
-  async run(): Promise<void> {
-    for await (const lines of readInput(this.#deps.blobs, this.#definition)) {
-      for (const line of lines) this.#take(line);
-    }
-    if (this.total === 0) this.problems.push(problem('empty_file', 'The file has no requests.'));
-  }
-
-  #take(line: Line): void {
-    this.total += 1;
-    this.cutter.add(line);
-    const { endpoint } = this.#definition;
-    const parsed = parseRequestLine(line, { endpoint, resolve: this.#resolve });
-    if (parsed.origin.customId !== null) this.ids.add(parsed.origin.customId, line.number);
-    if (!('error' in parsed)) {
-      this.model ??= parsed.model;
-    } else if (this.problems.length < MAX_SHOWN) {
-      const { code, message, param } = parsed.error;
-      this.problems.push({ code, message, param, line: line.number });
-    }
-  }
+/** What no second try would change; null for anything else. */
+function fatal(error: unknown): BatchError | null {
+  if (error instanceof FormatError)
+    return { ...problem(error.code, error.message), line: error.line };
+  if (error instanceof AppError) return problem(error.code, error.message);
+  if (!(error instanceof BlobError) || error.reason !== 'missing') return null;
+  return problem('input_file_gone', 'The input file does not exist any more.');
 }
 
 function tooManyDuplicates(): BatchError {
   const message = `${MAX_DUPLICATES} lines or more have the custom_id of an earlier line.`;
   return { ...problem('duplicate_custom_id', message), param: 'custom_id' };
-}
-
-function problem(code: string, message: string): BatchError {
-  return { code, message, param: null, line: null };
 }
 
 async function* bytesOf(text: string): AsyncGenerator<Uint8Array> {

@@ -2,15 +2,19 @@ import { randomBytes } from 'node:crypto';
 import type { BlobStore } from '@headrace/shared/blobs/blob-store.ts';
 import type { StoredBatch } from '@headrace/shared/bulk/batch.ts';
 import { partBlobKey } from '@headrace/shared/bulk/batch-blobs.ts';
+import {
+  type BatchLines,
+  type BatchRequest,
+  createBatchLines,
+  type WrittenLines,
+} from '@headrace/shared/bulk/batch-lines.ts';
 import type { ChunkPart, FinishedChunk } from '@headrace/shared/bulk/batch-store.ts';
-import { readInput } from '@headrace/shared/bulk/input.ts';
+import { readChunk } from '@headrace/shared/bulk/input.ts';
 import type { Line } from '@headrace/shared/bulk/lines.ts';
-import { type BatchRequest, parseRequestLine } from '@headrace/shared/bulk/request-line.ts';
-import { errorLine, outputLine, requestError } from '@headrace/shared/bulk/result-line.ts';
 import { errorBody } from '@headrace/shared/errors.ts';
 import type { ServedModel } from '@headrace/shared/model-catalogue.ts';
 import type { ChunkPayload } from '@headrace/shared/queues.ts';
-import type { InferenceRun, Pipeline } from '../inference/pipeline.ts';
+import type { InferenceRun, Pipeline, RowSize } from '../inference/pipeline.ts';
 
 export interface ChunkRunDeps {
   batch: StoredBatch;
@@ -29,8 +33,7 @@ export interface ChunkRunDeps {
 const AFTER_INTERACTIVE = 2 ** 28;
 
 interface Answer {
-  line: string;
-  failed: boolean;
+  written: WrittenLines;
   tokens: number;
 }
 
@@ -40,10 +43,12 @@ export class ChunkRun {
   readonly #run = randomBytes(6).toString('hex');
   readonly #abandoned = new AbortController();
   readonly #open = new Set<InferenceRun>();
+  readonly #lines: BatchLines;
   readonly result: Promise<FinishedChunk>;
 
   constructor(deps: ChunkRunDeps) {
     this.#deps = deps;
+    this.#lines = createBatchLines(deps.batch, deps.resolve);
     this.result = this.#finish();
     // Whoever abandons the run may not be listening to it yet.
     this.result.catch(() => undefined);
@@ -64,36 +69,59 @@ export class ChunkRun {
   async #finish(): Promise<FinishedChunk> {
     const { batch, blobs, chunk } = this.#deps;
     const lines: Line[] = [];
-    for await (const some of readInput(blobs, batch.definition, chunk))
-      lines.push(...some.map(kept));
+    for await (const some of readChunk(blobs, batch, chunk)) lines.push(...some.map(kept));
     this.#abandoned.signal.throwIfAborted();
+    if (batch.definition.dry_run) return this.#sample(lines);
     const answers = await Promise.all(lines.map((line) => this.#answer(line)));
-    const good = answers.filter(({ failed }) => !failed);
-    const bad = answers.filter(({ failed }) => failed);
+    const failed = answers.filter(({ written }) => written.errors !== null).length;
+    const part = { output: await this.#write('output', answers), errors: null as string | null };
+    part.errors = await this.#write('errors', answers);
     return {
       index: chunk.index,
-      part: { output: await this.#write('output', good), errors: await this.#write('errors', bad) },
-      completed: good.length,
-      failed: bad.length,
-      tokens: answers.reduce((sum, { tokens }) => sum + tokens, 0),
+      part,
+      counts: {
+        ...{ completed: answers.length - failed, failed },
+        tokens: answers.reduce((sum, { tokens }) => sum + tokens, 0),
+      },
+    };
+  }
+
+  /** Tokenizes the rows and runs nothing. */
+  async #sample(lines: Line[]): Promise<FinishedChunk> {
+    const rows = lines.flatMap((line) => {
+      const read = this.#lines.read(line);
+      return 'error' in read ? [] : read.rows.map((row) => ({ row, ...read.parameters }));
+    });
+    const { pipeline, chunk } = this.#deps;
+    const measured = await Promise.all(
+      rows.map(({ row, overflow }) => pipeline.measure(row, overflow)),
+    );
+    const sum = (pick: (row: RowSize) => number) => measured.reduce((a, row) => a + pick(row), 0);
+    return {
+      index: chunk.index,
+      part: { output: null, errors: null },
+      counts: {
+        sampled_rows: measured.length,
+        sampled_tokens: sum(({ tokens }) => tokens),
+        sampled_squares: sum(({ tokens }) => tokens ** 2),
+        sampled_truncated: sum(({ truncated }) => (truncated ? 1 : 0)),
+      },
     };
   }
 
   async #answer(line: Line): Promise<Answer> {
-    const { batch, chunk, resolve } = this.#deps;
-    const { endpoint } = batch.definition;
-    const parsed = parseRequestLine(line, { endpoint, resolve });
-    if ('error' in parsed) return refused(errorLine(parsed.origin, parsed.error));
-    if (chunk.duplicates.includes(line.number)) {
-      const message = 'custom_id: an earlier line has it';
-      const error = errorBody('invalid_request', message, 'custom_id');
-      return refused(errorLine(parsed.origin, error));
-    }
-    return this.#infer(parsed);
+    const read = this.#lines.read(line);
+    if ('error' in read) return { written: this.#lines.failed(read), tokens: 0 };
+    if (!this.#deps.chunk.duplicates.includes(line.number)) return this.#infer(read);
+    const { origin, columns } = read;
+    const message = 'custom_id: an earlier line has it';
+    const error = errorBody('invalid_request', message, 'custom_id');
+    return { written: this.#lines.failed({ origin, columns, error }), tokens: 0 };
   }
 
-  async #infer({ origin, rows, parameters, metadata }: BatchRequest): Promise<Answer> {
-    const { batch, model, variant, pipeline, rowTimeoutMs } = this.#deps;
+  async #infer(request: BatchRequest): Promise<Answer> {
+    const { model, variant, pipeline, rowTimeoutMs } = this.#deps;
+    const { rows, parameters } = request;
     const run = pipeline.infer({
       ...{ rows, parameters, startTime: AFTER_INTERACTIVE, timeoutMs: rowTimeoutMs },
       onStart: () => {},
@@ -102,22 +130,21 @@ export class ChunkRun {
     try {
       const { output, task, usage } = await run.result;
       const { tokens, failed_rows } = usage;
-      const error = requestError(output);
-      if (error !== null) return { line: errorLine(origin, error), failed: true, tokens };
-      const { endpoint } = batch.definition;
-      const about = { endpoint, model, variant, task, metadata };
-      const result = { ...about, output, usage: { rows: rows.length, tokens, failed_rows } };
-      return { line: outputLine(origin, result), failed: false, tokens };
+      const result = { model, variant, task, output };
+      const counted = { ...result, usage: { rows: rows.length, tokens, failed_rows } };
+      return { written: this.#lines.succeeded(request, counted), tokens };
     } finally {
       this.#open.delete(run);
     }
   }
 
+  /** @returns the key of the blob; null when there is nothing to write */
   async #write(kind: keyof ChunkPart, answers: Answer[]): Promise<string | null> {
-    if (answers.length === 0) return null;
+    const lines = answers.flatMap(({ written }) => written[kind] ?? []);
+    if (lines.length === 0) return null;
     const key = this.#key(kind);
     const { signal } = this.#abandoned;
-    await this.#deps.blobs.put(key, linesOf(answers), { signal });
+    await this.#deps.blobs.put(key, piecesOf(lines), { signal });
     return key;
   }
 
@@ -132,15 +159,10 @@ function kept(line: Line): Line {
   return { ...line, bytes: line.bytes === null ? null : Buffer.from(line.bytes) };
 }
 
-function refused(line: string): Answer {
-  return { line, failed: true, tokens: 0 };
-}
-
 const LINES_A_WRITE = 256;
 
-async function* linesOf(answers: Answer[]): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < answers.length; at += LINES_A_WRITE) {
-    const some = answers.slice(at, at + LINES_A_WRITE);
-    yield Buffer.from(some.map(({ line }) => line).join(''));
+async function* piecesOf(lines: string[]): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < lines.length; at += LINES_A_WRITE) {
+    yield Buffer.from(lines.slice(at, at + LINES_A_WRITE).join(''));
   }
 }

@@ -53,6 +53,7 @@ export class ModelRuntime {
   #pool: EnginePool | null = null;
   #batcher: Batcher | null = null;
   #lateCheck: NodeJS.Timeout | null = null;
+  #warmTokensPerSecond: number | null = null;
   /** Cells of the smallest run that the device had no memory for. */
   #refusedCells: number | null = null;
 
@@ -70,6 +71,11 @@ export class ModelRuntime {
   /** False while every engine is down. */
   get healthy(): boolean {
     return this.#pool?.healthy ?? false;
+  }
+
+  /** Of all engines together: what they did lately or, if nothing, at warm-up; null before. */
+  get tokensPerSecond(): number | null {
+    return this.speed.tokensPerSecond ?? this.#warmTokensPerSecond;
   }
 
   /** Of all engines together. */
@@ -109,6 +115,7 @@ export class ModelRuntime {
         return row.encodings[0]?.ids ?? new Int32Array();
       },
     });
+    this.#warmTokensPerSecond = warm.tokensPerSecond;
     this.#batcher = this.#createBatcher(pool, warm.largestMs);
     if (this.#refusedCells !== null) this.#batcher.lowerBudget(this.#refusedCells);
     return this.#createPipeline(this.#batcher);

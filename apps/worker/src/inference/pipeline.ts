@@ -10,6 +10,17 @@ import { type InferenceResult, summarize } from './result.ts';
 /** What a row can do wrong at tokenization; anything else is ours, and the job is tried again. */
 const ROW_FAULTS = new Set<ErrorCode>(['text_too_long', 'tokenizer_failed']);
 
+function isRowFault(error: unknown): error is AppError {
+  return error instanceof AppError && ROW_FAULTS.has(error.code);
+}
+
+/** What a row takes of a run. */
+export interface RowSize {
+  /** That are run. */
+  tokens: number;
+  truncated: boolean;
+}
+
 export type Tokenize = (row: RowInput, overflow: Overflow) => Promise<TokenizedRow>;
 
 interface PipelineDeps {
@@ -38,6 +49,17 @@ export class Pipeline {
 
   infer(request: InferenceRequest): InferenceRun {
     return new InferenceRun(request, this.#deps);
+  }
+
+  /** What a row would cost; a row that could not be run costs nothing. */
+  async measure(row: RowInput, overflow: Overflow): Promise<RowSize> {
+    try {
+      const { encodings, truncated } = await this.#deps.tokenize(row, overflow);
+      return { tokens: encodings.reduce((sum, { ids }) => sum + ids.length, 0), truncated };
+    } catch (error) {
+      if (!isRowFault(error)) throw error;
+      return { tokens: 0, truncated: error.code === 'text_too_long' };
+    }
   }
 }
 
@@ -90,7 +112,7 @@ export class InferenceRun {
       const tokenized = await this.#deps.tokenize(input, parameters.overflow);
       if (!this.#abandoned) row.enqueue(tokenized);
     } catch (error) {
-      if (error instanceof AppError && ROW_FAULTS.has(error.code)) row.fail(error);
+      if (isRowFault(error)) row.fail(error);
       else this.abandon(new Error('a row could not be tokenized', { cause: error }));
     }
   }

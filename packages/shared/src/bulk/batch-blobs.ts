@@ -7,6 +7,11 @@ export function planBlobKey(id: string): string {
   return `${batchPrefix(id)}plan.json`;
 }
 
+/** The rows of the input, where they had to be written anew. */
+export function stagedBlobKey(id: string): string {
+  return `${batchPrefix(id)}input`;
+}
+
 /** Which run of a chunk wrote it is part of the key: a late one never overwrites another's. */
 export function partBlobKey(
   id: string,

@@ -8,6 +8,7 @@ import {
   BatchDefinitionSchema,
   BatchStateSchema,
   type BatchStatus,
+  type CHUNK_COUNTS,
   isTerminal,
   type StoredBatch,
 } from './batch.ts';
@@ -24,10 +25,11 @@ export type ChunkPart = z.infer<typeof ChunkPartSchema>;
 export interface FinishedChunk {
   index: number;
   part: ChunkPart;
-  completed: number;
-  failed: number;
-  tokens: number;
+  counts: Partial<Record<ChunkCount, number>>;
 }
+
+/** What the chunks of a batch add up to. */
+export type ChunkCount = keyof typeof CHUNK_COUNTS;
 
 /** How long a finished batch can be asked for. */
 const FINISHED_TTL_MS = 30 * 86_400_000;
@@ -110,10 +112,10 @@ export class BatchStore {
 
   /** @returns false when another part of the chunk counts, or the batch takes no more */
   async finishChunk(id: string, chunk: FinishedChunk): Promise<boolean> {
-    const { index, part, completed, failed, tokens } = chunk;
+    const { index, part, counts } = chunk;
     const keys = [this.#keys.batch(id), this.#keys.batchChunks(id)];
     const json = JSON.stringify(part satisfies ChunkPart);
-    const args = [2, ...keys, index, json, completed, failed, tokens];
+    const args = [2, ...keys, index, json, ...Object.entries(counts).flat()];
     return (await this.#finishChunk(args)) === 1;
   }
 

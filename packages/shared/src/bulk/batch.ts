@@ -1,5 +1,8 @@
 import { z } from 'zod';
 import { isBatchId, isFileId } from '../ids.ts';
+import { PRIORITIES } from '../queues.ts';
+import { DocumentOutputSchema, DocumentsSchema } from './documents.ts';
+import { ColumnSchema } from './table.ts';
 
 export const BATCH_ENDPOINTS = ['/v1/jobs', '/v1/embeddings'] as const;
 export type BatchEndpoint = (typeof BATCH_ENDPOINTS)[number];
@@ -34,6 +37,16 @@ export function windowSeconds(window: string): number | null {
   return seconds >= MIN_WINDOW_S && seconds <= MAX_WINDOW_S ? seconds : null;
 }
 
+const ScoringSchema = z.object({
+  /** `name@version` */
+  model: z.string(),
+  documents: DocumentsSchema,
+  output: DocumentOutputSchema,
+  /** Of the task, as the caller gave them. */
+  parameters: z.record(z.string(), z.unknown()),
+});
+export type Scoring = z.infer<typeof ScoringSchema>;
+
 /** What a batch was created as; it never changes. */
 export const BatchDefinitionSchema = z.object({
   v: z.literal(1),
@@ -45,6 +58,15 @@ export const BatchDefinitionSchema = z.object({
   metadata: z.record(z.string(), z.string()),
   created_ms: z.number(),
   expires_ms: z.number(),
+  priority: z.enum(PRIORITIES).default('normal'),
+  /** Plain documents, and what is done with them; null: lines of requests. */
+  scoring: ScoringSchema.nullable().default(null),
+  /** Nothing is run: rows are checked and counted, and a sample is tokenized. */
+  dry_run: z.boolean().default(false),
+  /** The batch of which only the rows that failed are run. */
+  retry_of: z.string().refine(isBatchId).nullable().default(null),
+  /** How long the files of results are kept; null: as the dispatcher is configured. */
+  output_ttl_s: z.number().nullable().default(null),
 });
 export type BatchDefinition = z.infer<typeof BatchDefinitionSchema>;
 
@@ -59,18 +81,38 @@ export type BatchError = z.infer<typeof LineError>;
 const count = z.coerce.number().default(0);
 const timeMs = z.coerce.number().nullable().default(null);
 
+/** Fields that grow with each chunk that is done. */
+export const CHUNK_COUNTS = {
+  completed: count,
+  failed: count,
+  tokens: count,
+  /** Of a dry run. */
+  sampled_rows: count,
+  sampled_tokens: count,
+  /** Sum of the squares of the rows' tokens. */
+  sampled_squares: count,
+  sampled_truncated: count,
+};
+
 /** What a batch has come to; each is a field of its hash in Redis. */
 export const BatchStateSchema = z.object({
   status: z.enum(BATCH_STATUSES),
   /** Why it came to `finalizing`; decides the terminal state. */
   outcome: z.enum(['completed', 'expired', 'cancelled', 'failed']).default('completed'),
   paused: z.coerce.number().default(0),
+  /** 1: the planner has written the rows anew, as lines that can be cut anywhere. */
+  staged: count,
+  /** Columns of the input, where they are joined to the answers. */
+  columns: z
+    .string()
+    .default('[]')
+    .transform((json) => z.array(ColumnSchema).parse(JSON.parse(json))),
   /** `name@version`, once the first line that names it was read. */
   model: z.string().nullable().default(null),
   total: count,
-  completed: count,
-  failed: count,
-  tokens: count,
+  ...CHUNK_COUNTS,
+  /** Rows that are not valid, as the planner found them. */
+  invalid: count,
   chunks: count,
   done_chunks: count,
   /** Chunks below it were handed out at least once. */
@@ -101,6 +143,24 @@ export interface StoredBatch {
 
 const Time = z.number().nullable();
 
+const SCORING_VIEW = {
+  documents: z.union([DocumentsSchema, z.null()]),
+  output: z.union([DocumentOutputSchema, z.null()]),
+  parameters: z.record(z.string(), z.unknown()).nullable(),
+};
+
+const Estimate = z.object({
+  rows: z.int().describe('Rows that can be run.'),
+  invalid_rows: z.int(),
+  sampled_rows: z.int().describe('Rows that were tokenized for this.'),
+  tokens: z.int().describe('Of all rows, by the sample.'),
+  truncated_rows: z.int().describe('Rows over max_tokens of the model, by the sample.'),
+  seconds: z
+    .object({ low: z.number(), high: z.number() })
+    .nullable()
+    .describe('With the workers that are ready now and nothing else to do; null if there is none.'),
+});
+
 /** A batch as the Batch API of OpenAI shows it, and a little more. Times are unix seconds. */
 export const BatchSchema = z
   .object({
@@ -110,6 +170,11 @@ export const BatchSchema = z
     model: z.string().nullable(),
     errors: z.object({ object: z.literal('list'), data: z.array(LineError) }).nullable(),
     input_file_id: z.string(),
+    ...SCORING_VIEW,
+    priority: z.enum(PRIORITIES),
+    dry_run: z.boolean(),
+    retry_of: z.string().nullable(),
+    estimate: Estimate.nullable().describe('Of a dry run that is completed.'),
     completion_window: z.string(),
     status: z.enum(BATCH_STATUSES),
     paused: z.boolean(),
@@ -147,10 +212,20 @@ const TIMES = [
   'cancelled',
 ] as const;
 
+interface ViewOptions {
+  nowMs: number;
+  /** Tokens a second that the ready workers of a model do; 0 when unknown. */
+  tokensPerSecond: (model: string) => number;
+}
+
 /** A stored batch as callers see it. */
-export function batchView({ definition, state }: StoredBatch, nowMs: number): Batch {
-  const { id, endpoint, input_file_id, completion_window, metadata } = definition;
-  const { status, model, output_file_id, error_file_id, waiting_for, tokens } = state;
+export function batchView(batch: StoredBatch, { nowMs, tokensPerSecond }: ViewOptions): Batch {
+  const { definition, state } = batch;
+  const { id, endpoint, input_file_id, completion_window, metadata, scoring } = definition;
+  const { status, output_file_id, error_file_id, waiting_for, tokens } = state;
+  const { documents = null, output = null, parameters = null } = scoring ?? {};
+  const { priority, dry_run, retry_of } = definition;
+  const model = state.model ?? scoring?.model ?? null;
   const [in_progress_at, finalizing_at, completed_at, failed_at, ...rest] = TIMES.map((name) =>
     seconds(state[`${name}_ms`]),
   );
@@ -158,6 +233,8 @@ export function batchView({ definition, state }: StoredBatch, nowMs: number): Ba
   return {
     ...{ id, object: 'batch', endpoint, model },
     errors: state.errors === null ? null : { object: 'list', data: state.errors },
+    ...{ documents, output, parameters, priority, dry_run, retry_of },
+    estimate: estimateOf(batch, tokensPerSecond),
     ...{ input_file_id, completion_window, status, paused: state.paused === 1, waiting_for },
     ...{ output_file_id, error_file_id },
     created_at: Math.floor(definition.created_ms / 1000),
@@ -185,6 +262,32 @@ function progressOf(state: BatchState, nowMs: number): Batch['progress'] {
     rows_done: done,
     rows_per_s: Math.round(rowsPerS * 100) / 100,
     eta_s: running ? Math.ceil((state.total - done) / rowsPerS) : null,
+  };
+}
+
+/** Two-sided, of a normal distribution. */
+const Z_95 = 1.96;
+/** Engines that run without a pause do not reach the end of a pipeline: at worst so much of it. */
+const WORST_EFFICIENCY = 0.7;
+
+/** Tokens of all rows by the mean of the sample, with its 95 % interval for the time. */
+function estimateOf(
+  { definition, state }: StoredBatch,
+  tokensPerSecond: (model: string) => number,
+) {
+  const n = state.sampled_rows;
+  if (!definition.dry_run || state.status !== 'completed' || n === 0) return null;
+  const rows = state.total - state.invalid;
+  const mean = state.sampled_tokens / n;
+  const variance = Math.max(0, state.sampled_squares / n - mean ** 2);
+  const error = n >= rows ? 0 : (Z_95 * Math.sqrt(variance)) / Math.sqrt(n);
+  const speed = tokensPerSecond(state.model ?? '');
+  const time = (tokens: number) => Math.round((rows * tokens * 1000) / speed) / 1000;
+  const low = time(Math.max(1, mean - error));
+  return {
+    ...{ rows, invalid_rows: state.invalid, sampled_rows: n, tokens: Math.round(mean * rows) },
+    truncated_rows: Math.round((state.sampled_truncated / n) * rows),
+    seconds: speed > 0 ? { low, high: time(mean + error) / WORST_EFFICIENCY } : null,
   };
 }
 

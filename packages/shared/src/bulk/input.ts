@@ -1,23 +1,27 @@
 import type { BlobStore } from '../blobs/blob-store.ts';
 import { fileBlobKey } from '../files.ts';
 import type { ChunkPayload } from '../queues.ts';
-import type { BatchDefinition } from './batch.ts';
+import type { StoredBatch } from './batch.ts';
+import { stagedBlobKey } from './batch-blobs.ts';
+import { MAX_LINE_BYTES } from './line-json.ts';
 import { type Line, splitLines } from './lines.ts';
-import { MAX_LINE_BYTES } from './request-line.ts';
+import { decodeStaged } from './staged-line.ts';
 
-/** The lines of the whole input of a batch, or of one chunk of it. */
-export async function* readInput(
+/** A staged line may be longer by its number. */
+const PREFIX_BYTES = 32;
+
+/** The lines of one chunk of a batch that is planned. */
+export async function* readChunk(
   blobs: BlobStore,
-  { input_file_id }: BatchDefinition,
-  chunk?: Pick<ChunkPayload, 'start_byte' | 'end_byte' | 'first_line'>,
+  { definition, state }: StoredBatch,
+  chunk: Pick<ChunkPayload, 'start_byte' | 'end_byte' | 'first_line'>,
 ): AsyncGenerator<Line[]> {
-  const key = fileBlobKey(input_file_id);
-  const limits = { maxLineBytes: MAX_LINE_BYTES };
-  if (chunk === undefined) {
-    yield* splitLines(await blobs.read(key), limits);
-    return;
-  }
-  const { start_byte: startByte, end_byte: end, first_line: firstLine } = chunk;
-  const content = await blobs.read(key, { start: startByte, end });
-  yield* splitLines(content, { ...limits, startByte, firstLine });
+  const { start_byte: start, end_byte: end, first_line: firstLine } = chunk;
+  const isStaged = state.staged === 1;
+  const key = isStaged ? stagedBlobKey(definition.id) : fileBlobKey(definition.input_file_id);
+  const lines = splitLines(await blobs.read(key, { start, end }), {
+    ...{ startByte: start, firstLine },
+    maxLineBytes: MAX_LINE_BYTES + (isStaged ? PREFIX_BYTES : 0),
+  });
+  for await (const some of lines) yield isStaged ? some.map(decodeStaged) : some;
 }

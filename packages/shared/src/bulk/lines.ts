@@ -7,6 +7,8 @@ export interface Line {
   endByte: number;
   /** Without its newline; null when it is too long to be looked at. */
   bytes: Uint8Array | null;
+  /** Why it could not be read from the input, if it was written anew. */
+  problem: string | null;
 }
 
 interface LineOptions {
@@ -87,7 +89,7 @@ class LineSplitter {
     const isTooLong = length > this.#maxLineBytes;
     const bytes = isTooLong ? null : this.#text(rest);
     if (bytes === null || !isBlank(bytes)) {
-      lines.push({ number: this.#number, startByte, endByte, bytes });
+      lines.push({ number: this.#number, startByte, endByte, bytes, problem: null });
     }
     this.#number += 1;
     this.#startByte = endByte;

@@ -11,13 +11,18 @@ export interface LineOrigin {
   customId: string | null;
 }
 
+/** What the rows of a line came to. */
 export interface LineResult {
-  endpoint: BatchEndpoint;
   model: string;
   variant: string;
   task: string;
   output: RowOutput[];
   usage: { rows: number; tokens: number; failed_rows: number };
+}
+
+/** What an answer repeats of its request. */
+interface Answered extends LineResult {
+  endpoint: BatchEndpoint;
   metadata: Record<string, string>;
 }
 
@@ -25,7 +30,7 @@ export interface LineResult {
  * The line of the output file for a request that succeeded, with its newline. It holds nothing that
  * depends on when, where and beside whom the rows ran, so that a second run gives the same bytes.
  */
-export function outputLine(origin: LineOrigin, result: LineResult): string {
+export function outputLine(origin: LineOrigin, result: Answered): string {
   const { endpoint, usage } = result;
   const body =
     endpoint === '/v1/embeddings'
@@ -40,21 +45,20 @@ export function errorLine(origin: LineOrigin, error: ErrorBody): string {
 }
 
 /** The line of the error file for a request that was not run. */
-export function notRunLine(
-  origin: LineOrigin,
-  code: 'batch_expired' | 'batch_cancelled' | 'batch_failed',
-): string {
+export function notRunLine(origin: LineOrigin, code: NotRunCode): string {
   const message = NOT_RUN[code];
   const { line, customId } = origin;
   const id = requestId(origin);
   return `${JSON.stringify({ id, custom_id: customId, line, response: null, error: { code, message } })}\n`;
 }
 
-const NOT_RUN = {
-  batch_expired: 'The completion window of the batch ended before this request was run.',
-  batch_cancelled: 'The batch was cancelled before this request was run.',
-  batch_failed: 'The batch failed before this request was run.',
+/** Why a row was not run. */
+export const NOT_RUN = {
+  batch_expired: 'The completion window of the batch ended before this row was run.',
+  batch_cancelled: 'The batch was cancelled before this row was run.',
+  batch_failed: 'The batch failed before this row was run.',
 } as const;
+export type NotRunCode = keyof typeof NOT_RUN;
 
 /** The first error among the rows of a request of one row; null when it counts as succeeded. */
 export function requestError(output: RowOutput[]): ErrorBody | null {
@@ -63,7 +67,7 @@ export function requestError(output: RowOutput[]): ErrorBody | null {
   return more.length === 0 ? (row.error ?? null) : null;
 }
 
-function jobBody({ model, variant, task, output, usage, metadata }: LineResult): object {
+function jobBody({ model, variant, task, output, usage, metadata }: Answered): object {
   const status = 'succeeded';
   return { object: 'job', status, model, variant, task, output, error: null, usage, metadata };
 }

@@ -60,6 +60,12 @@ export const embeddings: Task<EmbeddingsManifest, EmbeddingsParameters, z.infer<
       embedding: parameters.encoding_format === 'base64' ? toBase64(vector) : Array.from(vector),
     };
   },
+
+  columns: ({ encoding_format }) => [
+    { name: 'embedding', type: encoding_format === 'base64' ? 'string' : 'floats' },
+  ],
+
+  cells: ({ embedding }) => [embedding],
 };
 
 /** `v / |v|`; a vector that has length 1 within float32 rounding is left bit for bit as it is. */

@@ -1,3 +1,4 @@
+import type { Column } from '../bulk/table.ts';
 import type { Manifest } from '../manifests.ts';
 import { embeddings } from './embeddings.ts';
 import type { Task, TaskParameters } from './task.ts';
@@ -20,6 +21,9 @@ export interface BoundTask {
   pooling(): 'none' | 'mean' | 'cls' | 'max';
   activate(raw: Float32Array, parameters: TaskParameters): Float32Array;
   decode(activated: Float32Array, parameters: TaskParameters): Record<string, unknown>;
+  columns(parameters: TaskParameters): Column[];
+  /** @param output what `decode` gave, or a stored answer of this task */
+  cells(output: Record<string, unknown>, parameters: TaskParameters): unknown[];
 }
 
 export function bindTask(manifest: Manifest): BoundTask {
@@ -46,5 +50,7 @@ function bind<M extends Manifest, P extends TaskParameters, O extends Record<str
     pooling: () => task.pooling(manifest),
     activate: (raw, parameters) => task.activate(raw, parameters as P, manifest),
     decode: (activated, parameters) => task.decode(activated, parameters as P, manifest),
+    columns: (parameters) => task.columns(parameters as P, manifest),
+    cells: (output, parameters) => task.cells(output as O, parameters as P, manifest),
   };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Column } from '../bulk/table.ts';
 import type { Manifest } from '../manifests.ts';
 
 /** How a row that has more tokens than the model takes is treated. */
@@ -33,4 +34,8 @@ export interface Task<M extends Manifest, P extends TaskParameters, Output> {
   activate(raw: Float32Array, parameters: P, manifest: M): Float32Array;
   /** The answer from the activated (and averaged) numbers, `[width]`. */
   decode(activated: Float32Array, parameters: P, manifest: M): Output;
+  /** The columns that an answer takes in a table; they depend on nothing but these. */
+  columns(parameters: P, manifest: M): Column[];
+  /** The values of an answer in these columns. */
+  cells(output: Output, parameters: P, manifest: M): unknown[];
 }

@@ -58,7 +58,28 @@ export const textClassification: Task<
     const count = parameters.top_k ?? (manifest.multi_label ? ranked.length : 1);
     return { labels: ranked.slice(0, count) };
   },
+
+  columns(parameters, manifest) {
+    if (isSingle(parameters, manifest.multi_label)) {
+      return [
+        { name: 'label', type: 'string' },
+        { name: 'score', type: 'double' },
+      ];
+    }
+    return [{ name: 'labels', type: 'json' }];
+  },
+
+  cells({ labels }, parameters, manifest) {
+    if (!isSingle(parameters, manifest.multi_label)) return [labels];
+    const [best] = labels;
+    return [best?.label ?? null, best?.score ?? null];
+  },
 };
+
+/** One label is two plain columns; several are a list. */
+function isSingle({ top_k }: ClassificationParameters, multiLabel: boolean): boolean {
+  return top_k === 1 || (top_k === null && !multiLabel);
+}
 
 function sigmoid(x: number): number {
   return 1 / (1 + Math.exp(-x));

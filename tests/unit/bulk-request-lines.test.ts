@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import type { BatchEndpoint } from '@headrace/shared/bulk/batch.ts';
 import { oneModel } from '@headrace/shared/bulk/one-model.ts';
-import { customIdOf, parseRequestLine } from '@headrace/shared/bulk/request-line.ts';
+import { createRequestLines } from '@headrace/shared/bulk/request-lines.ts';
 import { readModelsDir } from '@headrace/shared/manifests.ts';
 import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import { TINY_MODELS } from '../helpers/api.ts';
@@ -15,7 +15,7 @@ before(async () => {
 const SECRET = 'a text that nobody else may see';
 
 function lineOf(bytes: Uint8Array | null) {
-  return { number: 7, startByte: 0, endByte: bytes?.length ?? 0, bytes };
+  return { number: 7, startByte: 0, endByte: bytes?.length ?? 0, bytes, problem: null };
 }
 
 function parse(
@@ -25,7 +25,8 @@ function parse(
 ) {
   const bytes = value instanceof Uint8Array ? value : Buffer.from(JSON.stringify(value));
   const resolve = oneModel(models, () => settled);
-  return parseRequestLine(lineOf(value === null ? null : bytes), { endpoint, resolve });
+  const lines = createRequestLines({ endpoint, resolve });
+  return lines.read(lineOf(value === null ? null : bytes));
 }
 
 function request(body: object, more: object = {}) {
@@ -104,7 +105,9 @@ describe('a request of a batch', () => {
   test('names its id even when it is refused for its body', () => {
     const parsed = parse(request({}));
     assert.equal(parsed.origin.customId, 'a');
-    assert.equal(customIdOf(lineOf(Buffer.from(JSON.stringify(request({}))))), 'a');
-    assert.equal(customIdOf(lineOf(Buffer.from('no'))), null);
+    const resolve = oneModel(models, () => null);
+    const { idOf } = createRequestLines({ endpoint: '/v1/jobs', resolve });
+    assert.equal(idOf(lineOf(Buffer.from(JSON.stringify(request({}))))), 'a');
+    assert.equal(idOf(lineOf(Buffer.from('no'))), null);
   });
 });

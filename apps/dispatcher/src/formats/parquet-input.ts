@@ -1,0 +1,118 @@
+import { buffer } from 'node:stream/consumers';
+import { BlobError, type BlobStore } from '@headrace/shared/blobs/blob-store.ts';
+import type { StagedRow } from '@headrace/shared/bulk/staged-line.ts';
+import type { Column, ColumnType } from '@headrace/shared/bulk/table.ts';
+import {
+  type AsyncBuffer,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+  parquetSchema,
+  type SchemaTree,
+} from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
+import { FormatError } from './format-error.ts';
+
+interface ParquetOptions {
+  /** Checks the columns. @returns those that are wanted; throws FormatError */
+  choose: (names: string[]) => string[];
+}
+
+/** A row group is held whole, as it is and as rows. */
+const MAX_GROUP_BYTES = 1024 ** 3;
+const ROWS_A_STEP = 256;
+
+/** A Parquet file of which only the footer has been read. */
+export interface ParquetInput {
+  columns: Column[];
+  /** The rows as JSON objects of the chosen columns, row group by row group, numbered from 1. */
+  rows(options: ParquetOptions): AsyncGenerator<StagedRow[]>;
+}
+
+/** @throws FormatError when it is no Parquet file */
+export async function openParquet(blobs: BlobStore, key: string): Promise<ParquetInput> {
+  const info = await blobs.stat(key);
+  if (info === null) throw new BlobError('missing', 'the input is gone');
+  const file: AsyncBuffer = {
+    byteLength: info.sizeBytes,
+    async slice(start, end = info.sizeBytes) {
+      const bytes = await buffer(await blobs.read(key, { start, end }));
+      return bytes.buffer.slice(
+        bytes.byteOffset,
+        bytes.byteOffset + bytes.byteLength,
+      ) as ArrayBuffer;
+    },
+  };
+  const metadata = await reading('the footer', () => parquetMetadataAsync(file));
+  return {
+    columns: parquetSchema(metadata).children.map(columnOf),
+    rows: (options) => readRows(file, metadata, options),
+  };
+}
+
+async function* readRows(
+  file: AsyncBuffer,
+  metadata: FileMetaData,
+  { choose }: ParquetOptions,
+): AsyncGenerator<StagedRow[]> {
+  const columns = choose(parquetSchema(metadata).children.map(({ element }) => element.name));
+  let rowStart = 0;
+  for (const [i, group] of metadata.row_groups.entries()) {
+    checkGroup(group, i, columns);
+    const rowEnd = rowStart + Number(group.num_rows);
+    const options = { file, metadata, columns, compressors, rowStart, rowEnd };
+    const name = `row group ${i + 1}`;
+    const rows = await reading(name, () => parquetReadObjects(options), rowStart + 1);
+    for (let at = 0; at < rows.length; at += ROWS_A_STEP) {
+      const first = rowStart + at + 1;
+      yield rows.slice(at, at + ROWS_A_STEP).map((row, k) => stagedRow(row, first + k));
+    }
+    rowStart = rowEnd;
+  }
+}
+
+function stagedRow(row: Record<string, unknown>, number: number): StagedRow {
+  return { number, content: JSON.stringify(row, plainValue), problem: null };
+}
+
+function checkGroup(group: FileMetaData['row_groups'][number], index: number, columns: string[]) {
+  const bytes = group.columns
+    .filter(({ meta_data }) => columns.includes(meta_data?.path_in_schema[0] ?? ''))
+    .reduce((sum, { meta_data }) => sum + Number(meta_data?.total_uncompressed_size ?? 0), 0);
+  if (bytes <= MAX_GROUP_BYTES) return;
+  const message = `Row group ${index + 1} has ${bytes} bytes, the limit is ${MAX_GROUP_BYTES}; write smaller row groups.`;
+  throw new FormatError('row_group_too_large', message);
+}
+
+async function reading<T>(what: string, read: () => Promise<T>, row: number | null = null) {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof BlobError && error.reason !== 'range') throw error;
+    throw new FormatError('invalid_parquet', `The Parquet file is broken in ${what}.`, row);
+  }
+}
+
+/** Of JSON's own kinds; a time has been made a text before it comes here. */
+function plainValue(_name: string, value: unknown): unknown {
+  if (typeof value === 'bigint') {
+    return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
+  }
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
+  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<unknown>);
+  return value;
+}
+
+function columnOf({ element, children }: SchemaTree): Column {
+  return { name: element.name, type: children.length > 0 ? 'json' : typeOf(element) };
+}
+
+function typeOf({ type, converted_type, logical_type }: SchemaTree['element']): ColumnType {
+  const kind = logical_type?.type ?? converted_type ?? '';
+  if (/DATE|TIME|INTERVAL|UUID|FLOAT16/.test(kind)) return kind === 'FLOAT16' ? 'double' : 'string';
+  if (/DECIMAL/.test(kind)) return 'double';
+  if (kind === 'JSON') return 'json';
+  if (type === 'BOOLEAN') return 'boolean';
+  if (type === 'INT32' || type === 'INT64') return 'int64';
+  return type === 'FLOAT' || type === 'DOUBLE' ? 'double' : 'string';
+}

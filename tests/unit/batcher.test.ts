@@ -211,3 +211,54 @@ describe('batcher', () => {
     assert.equal(batcher.tokenBudget, 50);
   });
 });
+
+describe('batches that were prepared elsewhere', () => {
+  test('run as they are, when no row of the shelf waits', async () => {
+    const { batcher, runner } = setUp();
+    const apart = [row(3), row(9)];
+    batcher.addPrepared(apart);
+    batcher.addPrepared([row(2)]);
+    await nextTurn();
+    const late = row(4);
+    batcher.add(late);
+    await nextTurn();
+    assert.deepEqual(
+      (await runner.answer()).encodings.map(({ ids }) => ids.length),
+      [3, 9],
+    );
+    for (const one of apart) assert.equal(one.outcomes.length, 1);
+    await runner.answer();
+    assert.deepEqual((await runner.answer()).encodings, [late.encoding]);
+  });
+
+  test('wait for rows of the shelf, but not for ever', async () => {
+    const { batcher, runner } = setUp();
+    const apart = row(7);
+    // Each fills a batch, and two are always left on the shelf.
+    for (let i = 0; i < 4; i++) batcher.add(row(80));
+    await nextTurn();
+    batcher.addPrepared([apart]);
+    let turns = 0;
+    while (apart.outcomes.length === 0) {
+      batcher.add(row(80));
+      await nextTurn();
+      await runner.answer();
+      turns += 1;
+      assert.ok(turns < 40, 'it was starved');
+    }
+    assert.ok(turns > 5, 'it had its turn before the others');
+  });
+
+  test('keep their shape when a row is dropped, and do not run when all are', async () => {
+    const { batcher, runner } = setUp();
+    const [first, second, third] = [row(3), row(5), row(7)];
+    batcher.addPrepared([first, second]);
+    batcher.addPrepared([third]);
+    batcher.drop(first);
+    batcher.drop(third);
+    await nextTurn();
+    assert.equal((await runner.answer()).encodings.length, 2);
+    assert.deepEqual([first.outcomes.length, second.outcomes.length], [0, 1]);
+    assert.equal(runner.running.length, 0);
+  });
+});

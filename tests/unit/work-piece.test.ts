@@ -111,6 +111,19 @@ describe('settling a piece of work', () => {
     assert.ok(halves.every(isSuspect));
   });
 
+  test('runs what ran in an engine that was killed from outside again as a whole, three times', () => {
+    const whole = wholeBatch(ticketOf(4).ticket);
+    let pieces = [whole];
+    for (let kill = 0; kill < 3; kill++) {
+      pieces = pieces.flatMap((piece) => settle(piece, KILL, LIMITS));
+      assert.deepEqual(
+        pieces.map(({ from, to }) => [from, to]),
+        [[0, 4]],
+      );
+    }
+    assert.equal(pieces.flatMap((piece) => settle(piece, KILL, LIMITS)).length, 2);
+  });
+
   test('suspects no half of a run that threw: its engine lives', () => {
     const halves = settle(wholeBatch(ticketOf(4).ticket), OUT_OF_MEMORY, LIMITS);
     assert.equal(halves.length, 2);
@@ -171,7 +184,8 @@ describe('bisection', () => {
 
   test('does not fail a row out of a crashed batch for being killed from outside', () => {
     const { ticket, answers } = ticketOf(2);
-    let [piece] = settle(wholeBatch(ticket), CRASH, LIMITS);
+    const [half] = settle(wholeBatch(ticket), CRASH, LIMITS);
+    let piece = half;
     for (let kill = 0; kill < 5; kill++) {
       assert.ok(piece !== undefined);
       [piece] = settle(piece, KILL, LIMITS);

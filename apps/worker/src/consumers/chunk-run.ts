@@ -6,6 +6,7 @@ import {
   type BatchLines,
   type BatchRequest,
   createBatchLines,
+  type RefusedLine,
   type WrittenLines,
 } from '@headrace/shared/bulk/batch-lines.ts';
 import type { ChunkPart, FinishedChunk } from '@headrace/shared/bulk/batch-store.ts';
@@ -14,7 +15,8 @@ import type { Line } from '@headrace/shared/bulk/lines.ts';
 import { errorBody } from '@headrace/shared/errors.ts';
 import type { ServedModel } from '@headrace/shared/model-catalogue.ts';
 import type { ChunkPayload } from '@headrace/shared/queues.ts';
-import type { InferenceRun, Pipeline, RowSize } from '../inference/pipeline.ts';
+import type { InferenceRequest, InferenceRun, Pipeline, RowSize } from '../inference/pipeline.ts';
+import type { InferenceResult } from '../inference/result.ts';
 
 export interface ChunkRunDeps {
   batch: StoredBatch;
@@ -28,9 +30,6 @@ export interface ChunkRunDeps {
   /** A run that takes longer fails its rows. */
   rowTimeoutMs: number;
 }
-
-/** Later than every interactive row: those are first in order whenever a tensor batch is formed. */
-const AFTER_INTERACTIVE = 2 ** 28;
 
 interface Answer {
   written: WrittenLines;
@@ -72,7 +71,7 @@ export class ChunkRun {
     for await (const some of readChunk(blobs, batch, chunk)) lines.push(...some.map(kept));
     this.#abandoned.signal.throwIfAborted();
     if (batch.definition.dry_run) return this.#sample(lines);
-    const answers = await Promise.all(lines.map((line) => this.#answer(line)));
+    const answers = await this.#answer(lines);
     const failed = answers.filter(({ written }) => written.errors !== null).length;
     const part = { output: await this.#write('output', answers), errors: null as string | null };
     part.errors = await this.#write('errors', answers);
@@ -109,33 +108,44 @@ export class ChunkRun {
     };
   }
 
-  async #answer(line: Line): Promise<Answer> {
-    const read = this.#lines.read(line);
-    if ('error' in read) return { written: this.#lines.failed(read), tokens: 0 };
-    if (!this.#deps.chunk.duplicates.includes(line.number)) return this.#infer(read);
-    const { origin, columns } = read;
-    const message = 'custom_id: an earlier line has it';
-    const error = errorBody('invalid_request', message, 'custom_id');
-    return { written: this.#lines.failed({ origin, columns, error }), tokens: 0 };
+  /** In the order of the lines; those that are wrong cost nothing. */
+  async #answer(lines: Line[]): Promise<Answer[]> {
+    const read = lines.map((line) => this.#read(line));
+    const requests = read.filter((line) => 'rows' in line);
+    const runs = this.#deps.pipeline.inferApart(
+      requests.map((request) => this.#inference(request)),
+    );
+    for (const run of runs) this.#open.add(run);
+    const answered = requests.map(async (request, i) => {
+      const result = await runs[i]?.result;
+      return result === undefined ? null : this.#answered(request, result);
+    });
+    const answers = new Map(requests.map((request, i) => [request, answered[i]]));
+    const inOrder = read.map((line) =>
+      'rows' in line ? answers.get(line) : { written: this.#lines.failed(line), tokens: 0 },
+    );
+    const settled = await Promise.all(inOrder);
+    return settled.flatMap((answer) => answer ?? []);
   }
 
-  async #infer(request: BatchRequest): Promise<Answer> {
-    const { model, variant, pipeline, rowTimeoutMs } = this.#deps;
-    const { rows, parameters } = request;
-    const run = pipeline.infer({
-      ...{ rows, parameters, startTime: AFTER_INTERACTIVE, timeoutMs: rowTimeoutMs },
-      onStart: () => {},
-    });
-    this.#open.add(run);
-    try {
-      const { output, task, usage } = await run.result;
-      const { tokens, failed_rows } = usage;
-      const result = { model, variant, task, output };
-      const counted = { ...result, usage: { rows: rows.length, tokens, failed_rows } };
-      return { written: this.#lines.succeeded(request, counted), tokens };
-    } finally {
-      this.#open.delete(run);
-    }
+  #read(line: Line): BatchRequest | RefusedLine {
+    const read = this.#lines.read(line);
+    if ('error' in read || !this.#deps.chunk.duplicates.includes(line.number)) return read;
+    const message = 'custom_id: an earlier line has it';
+    const { origin, columns } = read;
+    return { origin, columns, error: errorBody('invalid_request', message, 'custom_id') };
+  }
+
+  #inference({ rows, parameters }: BatchRequest): InferenceRequest {
+    const { rowTimeoutMs: timeoutMs } = this.#deps;
+    return { rows, parameters, startTime: 0, timeoutMs, onStart: () => {} };
+  }
+
+  #answered(request: BatchRequest, { output, task, usage }: InferenceResult): Answer {
+    const { model, variant } = this.#deps;
+    const { rows, tokens, failed_rows } = usage;
+    const result = { model, variant, task, output, usage: { rows, tokens, failed_rows } };
+    return { written: this.#lines.succeeded(request, result), tokens };
   }
 
   /** @returns the key of the blob; null when there is nothing to write */

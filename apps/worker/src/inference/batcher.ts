@@ -70,19 +70,35 @@ class WaitingRow implements ShelvedRow {
   }
 }
 
+/** Where rows go once they are tokenized. */
+export interface RowSink {
+  add(row: BatcherRow): void;
+  /** Takes a row out again, before it costs a run; one that runs already gets no outcome. */
+  drop(row: BatcherRow): void;
+}
+
+/** While rows of the shelf and prepared batches wait, the latter get one turn of so many. */
+const PREPARED_TURN = 16;
+
 /** A small batch waits for company while it holds less than this share of the token budget. */
 const SMALL_BATCH = 0.5;
 
 /**
- * Forms tensor batches of one model. An idle engine gets what is there at once; while all are busy,
+ * Forms tensor batches of one model, and runs those that were formed elsewhere when no other row
+ * waits. An idle engine gets what is there at once; while all are busy,
  * a batch is prepared for each as soon as it is worth it. The row that is first in order is always
  * in the next batch.
  */
-export class Batcher {
+export class Batcher implements RowSink {
   readonly #options: BatcherOptions;
   readonly #now: () => number;
   readonly #shelf = new RowShelf<WaitingRow>();
   readonly #waiting = new Map<BatcherRow, WaitingRow>();
+  /** Batches as they are to be run. */
+  readonly #prepared: BatcherRow[][] = [];
+  #sincePrepared = 0;
+  /** Rows that nobody waits for; in a prepared batch they keep their place, so its shape is kept. */
+  readonly #dropped = new WeakSet<BatcherRow>();
   /** Rows in an engine's hands, with the time from which on they are late. */
   readonly #running = new Map<BatcherRow, number>();
   #tokenBudget: number;
@@ -115,19 +131,26 @@ export class Batcher {
     const waiting = new WaitingRow(row, this.#sequence, this.#now());
     this.#waiting.set(row, waiting);
     this.#shelf.add(waiting);
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    queueMicrotask(() => {
-      this.#scheduled = false;
-      this.tick();
-    });
+    this.#schedule();
+  }
+
+  /**
+   * Rows that are run together and with no others, when the rows of the shelf leave an engine free;
+   * what they come to does not depend on those. At most the token budget, unless it is one row.
+   */
+  addPrepared(rows: BatcherRow[]): void {
+    this.#prepared.push(rows);
+    this.#schedule();
   }
 
   /** Takes a row out again, before it costs a run; one that runs already gets no outcome. */
   drop(row: BatcherRow): void {
     this.#running.delete(row);
     const waiting = this.#waiting.get(row);
-    if (waiting === undefined) return;
+    if (waiting === undefined) {
+      this.#dropped.add(row);
+      return;
+    }
     this.#waiting.delete(row);
     this.#shelf.remove(waiting);
   }
@@ -142,9 +165,16 @@ export class Batcher {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     const { runner } = this.#options;
-    while (this.#shelf.size > 0 && runner.freeSlots > 0) {
+    while (runner.freeSlots > 0) {
+      const prepared = this.#nextPrepared();
+      if (prepared !== undefined) {
+        this.#dispatch(prepared);
+        continue;
+      }
+      if (this.#shelf.size === 0) return;
       if (runner.idleEngines === 0 && !this.#isWorthPreparing()) return;
-      this.#dispatch(this.#shelf.takeBatch(this.#limits()));
+      this.#sincePrepared += 1;
+      this.#dispatch(this.#shelf.takeBatch(this.#limits()).map(({ row }) => row));
     }
   }
 
@@ -163,6 +193,28 @@ export class Batcher {
     this.#options.runner.onFree = null;
   }
 
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.tick();
+    });
+  }
+
+  /** Undefined while rows of the shelf go first. */
+  #nextPrepared(): BatcherRow[] | undefined {
+    const isTheirTurn = this.#shelf.size === 0 || this.#sincePrepared >= PREPARED_TURN;
+    if (!isTheirTurn) return undefined;
+    for (;;) {
+      const rows = this.#prepared.shift();
+      if (rows === undefined) return undefined;
+      if (rows.every((row) => this.#dropped.has(row))) continue;
+      this.#sincePrepared = 0;
+      return rows;
+    }
+  }
+
   #limits(): BatchLimits {
     return { tokenBudget: this.#tokenBudget, overheadCells: this.#options.overheadCells };
   }
@@ -178,12 +230,12 @@ export class Batcher {
     return false;
   }
 
-  #dispatch(batch: WaitingRow[]): void {
+  #dispatch(rows: BatcherRow[]): void {
     const now = this.#now();
-    const longest = batch.reduce((max, { length }) => Math.max(max, length), 0);
-    const rows = batch.map(({ row }) => row);
+    const longest = rows.reduce((max, { encoding }) => Math.max(max, encoding.ids.length), 0);
     for (const row of rows) {
       this.#waiting.delete(row);
+      if (this.#dropped.has(row)) continue;
       this.#running.set(row, now + row.timeoutMs);
       row.onDispatch();
     }

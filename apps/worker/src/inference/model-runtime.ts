@@ -170,10 +170,12 @@ export class ModelRuntime {
   }
 
   #createPipeline(batcher: Batcher): Pipeline {
-    const { tokenizers } = this.#deps;
+    const { tokenizers, settings } = this.#deps;
+    const { tokenBudget, overheadCells } = settings;
     return new Pipeline({
       tokenize: (row, overflow) => tokenizers.tokenize(this.ref, row, overflow),
       batcher,
+      limits: { tokenBudget, overheadCells },
       task: this.task,
     });
   }

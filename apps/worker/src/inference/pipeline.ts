@@ -2,10 +2,12 @@ import { AppError, type ErrorCode } from '@headrace/shared/errors.ts';
 import type { RowInput } from '@headrace/shared/queues.ts';
 import type { BoundTask } from '@headrace/shared/tasks/index.ts';
 import type { Overflow, TaskParameters } from '@headrace/shared/tasks/task.ts';
-import type { Batcher } from './batcher.ts';
+import type { Batcher, BatcherRow, RowSink } from './batcher.ts';
 import type { TokenizedRow } from './encoding.ts';
 import { InferenceRow } from './inference-row.ts';
+import { PreparedBatches } from './prepared-batches.ts';
 import { type InferenceResult, summarize } from './result.ts';
+import type { BatchLimits } from './row-shelf.ts';
 
 /** What a row can do wrong at tokenization; anything else is ours, and the job is tried again. */
 const ROW_FAULTS = new Set<ErrorCode>(['text_too_long', 'tokenizer_failed']);
@@ -27,6 +29,8 @@ interface PipelineDeps {
   tokenize: Tokenize;
   batcher: Batcher;
   task: BoundTask;
+  /** How batches are cut that no other row may share. */
+  limits: BatchLimits;
 }
 
 export interface InferenceRequest {
@@ -48,7 +52,21 @@ export class Pipeline {
   }
 
   infer(request: InferenceRequest): InferenceRun {
-    return new InferenceRun(request, this.#deps);
+    return new InferenceRun(request, { ...this.#deps, sink: this.#deps.batcher });
+  }
+
+  /**
+   * Runs requests by themselves: which rows share a tensor batch depends on these rows alone, so
+   * the same requests give the same bits. What others ask for goes first.
+   */
+  inferApart(requests: InferenceRequest[]): InferenceRun[] {
+    const { batcher, limits } = this.#deps;
+    const sink = new PreparedBatches(batcher, limits);
+    const runs = requests.map((request) => new InferenceRun(request, { ...this.#deps, sink }));
+    void Promise.all(runs.map((run) => run.tokenized)).then(() => {
+      sink.flush(runs.flatMap((run) => run.batcherRows));
+    });
+    return runs;
   }
 
   /** What a row would cost; a row that could not be run costs nothing. */
@@ -63,10 +81,16 @@ export class Pipeline {
   }
 }
 
+interface RunDeps extends PipelineDeps {
+  sink: RowSink;
+}
+
 /** One job's rows in the pipeline. */
 export class InferenceRun {
   readonly #request: InferenceRequest;
-  readonly #deps: PipelineDeps;
+  readonly #deps: RunDeps;
+  /** Resolves when each row is on its way to an engine, or has failed. */
+  readonly tokenized: Promise<unknown>;
   readonly #rows: InferenceRow[] = [];
   readonly #settled = Promise.withResolvers<InferenceResult>();
   readonly #fetchedMs = performance.now();
@@ -74,16 +98,21 @@ export class InferenceRun {
   #started = false;
   #abandoned = false;
 
-  constructor(request: InferenceRequest, deps: PipelineDeps) {
+  constructor(request: InferenceRequest, deps: RunDeps) {
     this.#request = request;
     this.#deps = deps;
     this.#open = request.rows.length;
-    for (const row of request.rows) void this.#take(row);
+    this.tokenized = Promise.all(request.rows.map((row) => this.#take(row)));
   }
 
   /** Rejects only with the error that the run was abandoned with, or with a defect of ours. */
   get result(): Promise<InferenceResult> {
     return this.#settled.promise;
+  }
+
+  /** What has been enqueued of its rows, in their order. */
+  get batcherRows(): BatcherRow[] {
+    return this.#rows.flatMap((row) => row.batcherRows);
   }
 
   /** Whether a row was handed to an engine. */
@@ -101,7 +130,7 @@ export class InferenceRun {
   async #take(input: RowInput): Promise<void> {
     const { parameters, startTime, timeoutMs } = this.#request;
     const row = new InferenceRow({
-      batcher: this.#deps.batcher,
+      sink: this.#deps.sink,
       startTime,
       timeoutMs,
       onDispatch: () => this.#start(),

@@ -44,7 +44,7 @@ export function isSuspect(piece: WorkPiece): boolean {
 
 /**
  * Settles a piece's rows, or says what to run in its place: itself if it only waited in a dead
- * engine, its two halves if it is to blame.
+ * engine or the engine was killed from outside, its two halves if it is to blame.
  */
 export function settle(piece: WorkPiece, report: RunReport, limits: RunLimits): WorkPiece[] {
   if (report.type === 'done') {
@@ -54,6 +54,7 @@ export function settle(piece: WorkPiece, report: RunReport, limits: RunLimits): 
   }
   if (report.type === 'lost' && !report.wasRunning) return [piece];
   piece.ticket.inferMs += limits.waitedMs;
+  if (wasKilledByOthers(piece, report)) return [{ ...piece, points: piece.points + KILL_POINTS }];
   return piece.to - piece.from > 1 ? halve(piece, report) : retryOrFail(piece, report);
 }
 
@@ -67,6 +68,14 @@ const KILL_POINTS = 1;
 function pointsOf(report: Fault): number {
   if (report.type === 'failed') return 0;
   return report.cause === 'killed' ? KILL_POINTS : CRASH_POINTS;
+}
+
+/** So often a whole batch is run once more: in halves its numbers could differ in the last bit. */
+const WHOLE_KILLS = 3;
+
+function wasKilledByOthers(piece: WorkPiece, report: Fault): boolean {
+  const several = piece.to - piece.from > 1 && piece.points < WHOLE_KILLS * KILL_POINTS;
+  return several && report.type === 'lost' && report.cause === 'killed';
 }
 
 function halve(piece: WorkPiece, report: Fault): WorkPiece[] {

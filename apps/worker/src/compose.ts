@@ -157,10 +157,10 @@ function createServedModel(parts: Parts, { folder, variant }: ChosenModel): Serv
     redis.publish(keys.startedChannel, ids.join(',')).catch(() => undefined);
   });
   const { ref: model, variant: runs, task } = runtime;
-  const about = { model, variant: runs, prefix: keys.prefix, redis, log };
+  const about = { model, variant: runs, redis, log };
   const createInfer = (pipeline: Pipeline) =>
     new InferConsumer({
-      ...{ ...about, task, pipeline, store, metrics },
+      ...{ ...about, keys, task, pipeline, store, metrics },
       queue: inferQueueName(model),
       resultTtlMs: config.HEADRACE_RESULT_TTL_S * 1000,
       concurrency: config.HEADRACE_CONCURRENCY,
@@ -169,7 +169,8 @@ function createServedModel(parts: Parts, { folder, variant }: ChosenModel): Serv
     });
   const createBulk = (pipeline: Pipeline) =>
     new BulkConsumer({
-      ...{ ...about, pipeline, blobs: parts.blobs, batches: parts.batches },
+      ...{ ...about, prefix: keys.prefix },
+      ...{ pipeline, blobs: parts.blobs, batches: parts.batches },
       resolve: oneModel(parts.models, () => model),
       chunks: config.HEADRACE_BULK_CHUNKS,
       rowTimeoutMs: BULK_ROW_TIMEOUT_MS,

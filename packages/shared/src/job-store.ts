@@ -18,6 +18,15 @@ export interface FinishedJob {
   tokens: number;
   /** Virtual start time of the job, to move the queue's virtual time on; null: leave it. */
   startTime: number | null;
+  /** With which the caller holds the job in BullMQ, which forgets it in the same step. */
+  lockToken?: string;
+}
+
+/** A job that a worker has taken. */
+export interface HeldJob {
+  id: string;
+  queue: string;
+  lockToken: string;
 }
 
 /** A job that BullMQ holds. */
@@ -71,10 +80,18 @@ export class JobStore {
    * Writes a terminal state, unless the job already has one, and tells those who wait.
    * @returns false when the job was already finished
    */
-  finish(job: FinishedJob): Promise<boolean> {
-    const json = encodeRecord(job.record);
+  finish({ record, ...job }: FinishedJob): Promise<boolean> {
+    const json = encodeRecord(record);
     return new Promise((resolve, reject) => {
       this.#enqueueFinish({ job, json, resolve, reject });
+    });
+  }
+
+  /** Has BullMQ forget a job whose terminal state another one has written. */
+  async forget(held: HeldJob): Promise<void> {
+    const job = { ...held, ttlMs: 1, rows: 0, tokens: 0, startTime: null };
+    await new Promise((resolve, reject) => {
+      this.#enqueueFinish({ job, json: '', resolve, reject });
     });
   }
 
@@ -162,15 +179,19 @@ export class JobStore {
     const [first] = writes;
     if (!first) return;
     const starts = writes.map(({ job }) => job.startTime).filter((start) => start !== null);
+    const bull = (suffix: string) => this.#keys.bull(first.job.queue, suffix);
     const args: (string | number)[] = [
-      writes.length + 1,
+      writes.length + 4,
       this.#keys.order(first.job.queue),
+      ...['active', 'stalled', 'events'].map(bull),
       ...writes.map(({ job }) => this.#keys.job(job.id)),
       this.#keys.finishedChannel,
       starts.length === 0 ? '' : Math.max(...starts),
+      bull(''),
     ];
     for (const { job, json } of writes) {
-      args.push(job.id, json, Math.max(1, Math.ceil(job.ttlMs)), job.rows, job.tokens);
+      args.push(job.id, json, Math.max(1, Math.ceil(job.ttlMs)));
+      args.push(job.rows, job.tokens, job.lockToken ?? '');
     }
     try {
       const written = z.array(z.number()).parse(await this.#finish(args));
@@ -198,7 +219,8 @@ interface Settles<T> {
   reject: (error: unknown) => void;
 }
 interface FinishWrite extends Settles<boolean> {
-  job: FinishedJob;
+  job: Omit<FinishedJob, 'record'>;
+  /** The record; empty where there is none to write. */
   json: string;
 }
 interface RecordRead extends Settles<StoredRecord | null> {

@@ -1,24 +1,28 @@
-import { AppError } from '@headrace/shared/errors.ts';
 import { startTimeOf } from '@headrace/shared/fair-order.ts';
 import type { JobStore } from '@headrace/shared/job-store.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
-import { INTERACTIVE, type JobPayload, JobPayloadSchema } from '@headrace/shared/queues.ts';
+import {
+  INTERACTIVE,
+  type JobPayload,
+  JobPayloadSchema,
+  type Keyspace,
+} from '@headrace/shared/queues.ts';
 import type { BoundTask } from '@headrace/shared/tasks/index.ts';
-import { type Job, UnrecoverableError, WaitingError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { InferenceRun, Pipeline } from '../inference/pipeline.ts';
-import { FetchingWorker } from './fetching-worker.ts';
 import { createTimingsObserver } from './job-timings.ts';
 import { failed, finished, type JobFacts, type Outcome } from './outcome.ts';
 import { storeResult } from './store-result.ts';
+import type { TakenJob } from './taken-job.ts';
+import { TakingWorker } from './taking-worker.ts';
 
 export interface InferConsumerDeps {
   model: string;
   queue: string;
   /** What results name; see the manifest's variants. */
   variant: string;
-  prefix: string;
+  keys: Keyspace;
   task: BoundTask;
   pipeline: Pipeline;
   redis: Redis;
@@ -38,7 +42,7 @@ export interface InferConsumerDeps {
 class GivenBack extends Error {}
 class Canceled extends Error {}
 
-interface HeldJob {
+interface RunningJob {
   run: InferenceRun;
   rows: number;
 }
@@ -51,8 +55,8 @@ export class InferConsumer {
   readonly #deps: InferConsumerDeps;
   readonly #now: () => number;
   readonly #observe: ReturnType<typeof createTimingsObserver>;
-  readonly #held = new Map<string, HeldJob>();
-  #worker: FetchingWorker<JobPayload> | null = null;
+  readonly #held = new Map<string, RunningJob>();
+  #worker: TakingWorker | null = null;
   #heldRows = 0;
   #draining = false;
   #stopped: Promise<void> | null = null;
@@ -71,29 +75,25 @@ export class InferConsumer {
   isMoving(withinMs: number): boolean {
     const worker = this.#worker;
     if (worker === null || this.#draining || this.#deps.redis.status !== 'ready') return true;
-    return this.#held.size >= worker.concurrency || worker.sinceFetchMs() < withinMs;
+    return worker.isMoving(withinMs);
   }
 
   start(): void {
     if (this.#worker !== null) return;
-    const { queue, prefix, redis, concurrency, log } = this.#deps;
-    this.#worker = new FetchingWorker<JobPayload>(
-      queue,
-      (job, token) => this.#process(job, token),
-      {
+    const { queue, keys, redis, concurrency, log } = this.#deps;
+    this.#worker = new TakingWorker({
+      ...{ queue, keys, redis },
+      process: (job) => this.#process(job),
+      bullmq: {
         connection: redis,
-        prefix,
+        prefix: keys.prefix,
         concurrency,
         lockDuration: INTERACTIVE.lockDurationMs,
         stalledInterval: INTERACTIVE.stalledIntervalMs,
         maxStalledCount: INTERACTIVE.maxStalledCount,
-        // A job that a worker gives back wakes nobody up: the others look once a second.
-        drainDelay: 1,
-        runRetryDelay: 500,
-        removeOnComplete: { count: 0 },
         removeOnFail: { count: 0 },
       },
-    );
+    });
     // A worker that died leaves hundreds of stalled jobs, a Redis that went as many errors.
     const throttle = createThrottle(1_000);
     this.#worker.on('error', (err) => {
@@ -106,6 +106,7 @@ export class InferConsumer {
         log.warn({ event: 'job.stalled', queue, id, swallowed }, 'job stalled'),
       );
     });
+    this.#worker.start();
   }
 
   /** Drops a job that was cancelled, if it is here. */
@@ -126,7 +127,7 @@ export class InferConsumer {
     const worker = this.#worker;
     if (worker === null) return;
     this.#draining = true;
-    await worker.pause(true);
+    await worker.stopTaking();
     for (const { run } of this.#held.values()) if (!run.started) run.abandon(new GivenBack());
     const timer = setTimeout(() => {
       for (const { run } of this.#held.values()) run.abandon(new GivenBack());
@@ -135,54 +136,59 @@ export class InferConsumer {
     clearTimeout(timer);
   }
 
-  async #process(job: Job<JobPayload>, token: string | undefined): Promise<void> {
+  async #process(job: TakenJob): Promise<void> {
     try {
       const payload = this.#parse(job);
       const outcome = await this.#outcomeOf(job, payload);
-      if (outcome === null) return;
-      await this.#store(payload, outcome, startTimeOf(job.priority));
-      if (outcome.code !== null) throw new AppError(outcome.code);
+      if (outcome === null) await this.#forget(job);
+      else await this.#store(job, payload, outcome);
     } catch (error) {
-      if (error instanceof Canceled) return;
-      if (error instanceof GivenBack) {
-        await job.moveToWait(token);
-        throw new WaitingError();
-      }
-      // A terminal code is BullMQ's "never again"; whatever else went wrong is tried again.
-      throw error instanceof AppError ? new UnrecoverableError(error.code) : error;
+      await this.#unfinished(job, error);
     }
   }
 
+  async #unfinished(job: TakenJob, error: unknown): Promise<void> {
+    if (error instanceof Canceled) return this.#forget(job);
+    if (error instanceof GivenBack) return this.#worker?.giveBack(job);
+    return this.#worker?.tryLater(job, error instanceof Error ? error : new Error(String(error)));
+  }
+
+  #forget({ id, lockToken }: TakenJob): Promise<void> {
+    return this.#deps.store.forget({ id, queue: this.#deps.queue, lockToken });
+  }
+
   /** A payload that this version does not know fails, and is tried again: by another, perhaps. */
-  #parse(job: Job<JobPayload>): JobPayload {
-    const parsed = JobPayloadSchema.safeParse(job.data);
+  #parse({ id, data }: TakenJob): JobPayload {
+    const parsed = JobPayloadSchema.safeParse(JSON.parse(data));
     if (parsed.success) return parsed.data;
-    this.#deps.log.error({ event: 'job.unreadable', id: job.id }, 'job has an unknown payload');
+    this.#deps.log.error({ event: 'job.unreadable', id }, 'job has an unknown payload');
     throw new Error('unknown payload');
   }
 
   /** @returns null when the job has a terminal state already */
-  async #outcomeOf(job: Job<JobPayload>, payload: JobPayload): Promise<Outcome | null> {
-    const isFirst = job.attemptsStarted <= 1;
-    if (!isFirst && (await this.#deps.store.read(job.id ?? '')) !== null) return null;
-    if (job.stalledCounter >= MAX_STALLS) return failed(this.#facts(job), 'attempts_exhausted');
+  async #outcomeOf(job: TakenJob, payload: JobPayload): Promise<Outcome | null> {
+    const { id } = job;
+    const facts = () => this.#facts(job, payload);
+    const isFirst = job.starts <= 1;
+    if (!isFirst && (await this.#deps.store.read(id)) !== null) return null;
+    if (job.stalls >= MAX_STALLS) return failed(facts(), 'attempts_exhausted');
     const expiresMs = payload.created_ms + payload.ttl_s * 1000;
-    if (isFirst && this.#now() >= expiresMs) return failed(this.#facts(job), 'expired');
+    if (isFirst && this.#now() >= expiresMs) return failed(facts(), 'expired');
     try {
       const result = await this.#infer(job, payload);
-      return finished(this.#facts(job), result);
+      return finished(facts(), result);
     } catch (error) {
       if (error instanceof Canceled || error instanceof GivenBack) throw error;
-      this.#deps.log.error({ event: 'job.error', id: job.id, err: error }, 'inference broke');
-      if (job.attemptsMade + 1 < (job.opts.attempts ?? 1)) throw error;
-      return failed(this.#facts(job), 'internal');
+      this.#deps.log.error({ event: 'job.error', id, err: error }, 'inference broke');
+      if (job.attempts + 1 < INTERACTIVE.attempts) throw error;
+      return failed(facts(), 'internal');
     }
   }
 
-  async #infer(job: Job<JobPayload>, payload: JobPayload) {
+  async #infer(job: TakenJob, payload: JobPayload) {
     const { pipeline, task, publishStarted } = this.#deps;
     if (this.#draining) throw new GivenBack();
-    const id = job.id ?? '';
+    const { id } = job;
     const run = pipeline.infer({
       rows: payload.rows,
       parameters: task.parse(payload.parameters),
@@ -195,10 +201,11 @@ export class InferConsumer {
       return await run.result;
     } finally {
       this.#letGo(id);
+      this.#worker?.makeRoom(job);
     }
   }
 
-  #hold(id: string, job: HeldJob): void {
+  #hold(id: string, job: RunningJob): void {
     this.#held.set(id, job);
     this.#heldRows += job.rows;
     this.#adjustConcurrency();
@@ -217,32 +224,23 @@ export class InferConsumer {
     this.#worker.concurrency = this.#heldRows < maxHeldRows ? concurrency : 1;
   }
 
-  #facts(job: Job<JobPayload>): JobFacts {
+  #facts({ id, starts, startedMs }: TakenJob, payload: JobPayload): JobFacts {
     const { task, variant, resultTtlMs } = this.#deps;
     const nowMs = this.#now();
-    const startedMs = job.processedOn ?? nowMs;
-    const attempts = job.attemptsStarted;
-    const { id = '', data: payload } = job;
-    return { id, payload, task: task.name, variant, attempts, startedMs, nowMs, resultTtlMs };
+    return {
+      ...{ id, payload, task: task.name, variant },
+      ...{ attempts: starts, startedMs, nowMs, resultTtlMs },
+    };
   }
 
-  async #store(payload: JobPayload, outcome: Outcome, startTime: number): Promise<void> {
+  async #store(job: TakenJob, payload: JobPayload, outcome: Outcome): Promise<void> {
     const { store, queue, resultTtlMs, log } = this.#deps;
-    const { record } = outcome;
-    const stored = await storeResult(
-      store,
-      {
-        id: record.job.id,
-        queue,
-        record,
-        ttlMs: resultTtlMs,
-        rows: payload.rows.length,
-        tokens: payload.tokens,
-        startTime,
-      },
-      log,
-    );
-    if (stored) this.#measure(outcome);
+    const { id, lockToken, priority } = job;
+    const finished = {
+      ...{ id, queue, lockToken, record: outcome.record, ttlMs: resultTtlMs },
+      ...{ rows: payload.rows.length, tokens: payload.tokens, startTime: startTimeOf(priority) },
+    };
+    if (await storeResult(store, finished, log)) this.#measure(outcome);
   }
 
   #measure({ record: { job }, code }: Outcome): void {

@@ -1,24 +1,42 @@
--- Writes finished records; the first terminal state of a job wins, a later one is refused.
--- KEYS[1] order hash  KEYS[2..] record keys
--- ARGV[1] channel  ARGV[2] virtual time reached, or ''
--- then for each record: id, JSON, TTL in ms, rows, tokens
--- Returns 1 for each record that was written, 0 for each that was refused.
+-- Writes finished records, and has BullMQ forget the jobs that the caller holds, in one step; the
+-- latter as moveToFinished does where a finished job is not kept (moveToFinished-14.lua).
+-- The first terminal state of a job wins, a later one is refused.
+-- KEYS[1] order hash  KEYS[2] active  KEYS[3] stalled  KEYS[4] events  KEYS[5..] record keys
+-- ARGV[1] channel  ARGV[2] virtual time reached, or ''  ARGV[3] prefix of BullMQ's job keys
+-- then for each record: id, JSON or '' for none, TTL in ms, rows, tokens, lock token or '' if not held
+-- Returns 1 for each record that was written, 0 for each that was refused or is none.
+local FIELDS = 6
 local written = {}
 local ids = {}
 local last = ''
 local rows, tokens = 0, 0
-for i = 2, #KEYS do
-  local at = 3 + (i - 2) * 5
-  if redis.call('SET', KEYS[i], ARGV[at + 1], 'PX', ARGV[at + 2], 'NX') then
-    written[i - 1] = 1
-    ids[#ids + 1] = ARGV[at]
-    last = ARGV[at + 1]
+local freed = {}
+
+local function forget(id, token)
+  local job = ARGV[3] .. id
+  if redis.call('GET', job .. ':lock') ~= token then return end
+  if redis.call('LREM', KEYS[2], -1, id) == 0 then return end
+  redis.call('DEL', job .. ':lock', job, job .. ':logs', job .. ':dependencies', job .. ':processed',
+    job .. ':failed', job .. ':unsuccessful')
+  redis.call('XADD', KEYS[4], '*', 'event', 'completed', 'jobId', id, 'returnvalue', 'null',
+    'prev', 'active')
+  freed[#freed + 1] = id
+end
+
+for i = 5, #KEYS do
+  local at = 4 + (i - 5) * FIELDS
+  local id, json, token = ARGV[at], ARGV[at + 1], ARGV[at + 5]
+  written[i - 4] = 0
+  if json ~= '' and redis.call('SET', KEYS[i], json, 'PX', ARGV[at + 2], 'NX') then
+    written[i - 4] = 1
+    ids[#ids + 1] = id
+    last = json
     rows = rows + ARGV[at + 3]
     tokens = tokens + ARGV[at + 4]
-  else
-    written[i - 1] = 0
   end
+  if token ~= '' then forget(id, token) end
 end
+if #freed > 0 then redis.call('SREM', KEYS[3], unpack(freed)) end
 if redis.call('EXISTS', KEYS[1]) == 1 then
   local state = redis.call('HMGET', KEYS[1], 'rows', 'tokens', 'now')
   redis.call('HSET', KEYS[1],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { createFairOrder } from '@headrace/shared/fair-order.ts';
+import { createEnqueue } from '@headrace/shared/enqueue.ts';
 import { newJobId } from '@headrace/shared/ids.ts';
 import {
   checkRecord,
@@ -140,16 +140,9 @@ describe('job store', () => {
 
   test('lists ids newest first, page by page, and forgets the old ones', async () => {
     const { keys, store } = setUp();
-    const reserve = createFairOrder(redis, keys);
+    const enqueue = createEnqueue(redis, keys);
     const ids = Array.from({ length: 6 }, (_, i) => newJobId(1_000 * (i + 1)));
-    const job = {
-      queue: QUEUE,
-      tenant: 'default',
-      priority: 'normal',
-      rows: 1,
-      tokens: 1,
-    } as const;
-    await Promise.all(ids.map((id) => reserve({ ...job, id })));
+    await Promise.all(ids.map((id) => enqueue({ id, queue: QUEUE, payload })));
     const newest = [...ids].reverse();
     const page = await store.listIds('default', null, 4);
     assert.deepEqual(page, newest.slice(0, 4));
@@ -161,57 +154,74 @@ describe('job store', () => {
 });
 
 describe('order of work', () => {
-  const work = { id: newJobId(1), queue: QUEUE, tokens: 10, rows: 1 };
+  const ROWS_A_PRIORITY = 64;
+
+  /** Enqueues jobs that fill one unit of the order each. @returns their priorities in BullMQ */
+  function setUpOrder() {
+    const { keys, store } = setUp();
+    const enqueue = createEnqueue(redis, keys);
+    const rows = Array.from({ length: ROWS_A_PRIORITY }, () => ({ text: 'a', text_pair: null }));
+    async function enqueueMany(count: number, more: Partial<JobPayload>): Promise<number[]> {
+      const ids = Array.from({ length: count }, () => newJobId(Date.now()));
+      const job = { ...payload, rows, ...more };
+      await Promise.all(ids.map((id) => enqueue({ id, queue: QUEUE, payload: job })));
+      const priorities = ids.map((id) => redis.hget(keys.bull(QUEUE, id), 'priority'));
+      return (await Promise.all(priorities)).map(Number);
+    }
+    /** As when all of them were finished. */
+    const empty = () => redis.del(keys.bull(QUEUE, 'prioritized'));
+    return { keys, store, enqueueMany, empty };
+  }
 
   test('puts a quiet tenant before the rest of a flood', async () => {
-    const keys = createKeyspace(testPrefix());
-    await redis.lpush(keys.bull(QUEUE, 'active'), 'one runs');
-    const reserve = createFairOrder(redis, keys);
-    const noisy = { ...work, tenant: 'noisy', priority: 'normal' } as const;
-    const flood = await Promise.all(Array.from({ length: 500 }, () => reserve(noisy)));
-    const quiet = await reserve({ ...noisy, tenant: 'quiet' });
-    assert.deepEqual([flood[0], flood[1], flood[499]], [0, 1, 499]);
-    assert.equal(quiet, 0);
+    const { enqueueMany } = setUpOrder();
+    const flood = await enqueueMany(300, { tenant: 'noisy' });
+    assert.deepEqual(
+      flood,
+      Array.from({ length: 300 }, (_, i) => 1 + i),
+    );
+    assert.deepEqual(await enqueueMany(2, { tenant: 'quiet' }), [1, 2]);
   });
 
   test('lets a high class pass and still advances the lowest', async () => {
-    const keys = createKeyspace(testPrefix());
-    await redis.lpush(keys.bull(QUEUE, 'active'), 'one runs');
-    const reserve = createFairOrder(redis, keys);
-    const take = async (priority: 'high' | 'normal' | 'low') => {
-      await reserve({ ...work, tenant: 'a', priority });
-      return reserve({ ...work, tenant: 'a', priority });
-    };
-    assert.deepEqual([await take('high'), await take('normal'), await take('low')], [0.1, 1, 10]);
+    const { enqueueMany } = setUpOrder();
+    assert.deepEqual(await enqueueMany(3, { priority: 'low' }), [1, 11, 21]);
+    assert.deepEqual(await enqueueMany(3, { priority: 'normal' }), [1, 2, 3]);
+    assert.deepEqual((await enqueueMany(12, { priority: 'high' })).slice(-1), [2]);
   });
 
-  test('starts at 0 again when the queue is empty', async () => {
-    const keys = createKeyspace(testPrefix());
-    const reserve = createFairOrder(redis, keys);
-    const job = { ...work, rows: 1_000, tenant: 'a', priority: 'normal' } as const;
-    assert.equal(await reserve(job), 0);
-    assert.equal(await reserve(job), 0);
-    await redis.lpush(keys.bull(QUEUE, 'active'), 'one runs');
-    assert.equal(await reserve(job), 1_000);
+  test('starts anew when the queue is empty', async () => {
+    const { enqueueMany, empty } = setUpOrder();
+    assert.deepEqual(await enqueueMany(2, {}), [1, 2]);
+    assert.deepEqual(await enqueueMany(1, {}), [3]);
+    await empty();
+    assert.deepEqual(await enqueueMany(1, {}), [1]);
   });
 
   test('counts the backlog in rows and tokens, and lets it go with the result', async () => {
-    const { keys, store } = setUp();
-    await redis.lpush(keys.bull(QUEUE, 'active'), 'one runs');
-    const reserve = createFairOrder(redis, keys);
-    const job = { ...work, rows: 2, tenant: 'a', priority: 'normal' } as const;
-    await reserve(job);
-    await reserve(job);
+    const { store, enqueueMany } = setUpOrder();
+    await enqueueMany(2, { tokens: 10 });
     assert.deepEqual(await store.backlog(QUEUE), {
-      jobs: { queued: 0, delayed: 0, running: 1 },
-      rows: 4,
-      tokens: 20,
+      jobs: { queued: 2, delayed: 0, running: 0 },
+      ...{ rows: 128, tokens: 20 },
     });
-    const id = newJobId(1);
-    await store.finish({ ...finishedJob(id, 'succeeded'), rows: 2, tokens: 10, startTime: 2 });
+    const finished = finishedJob(newJobId(1), 'succeeded');
+    await store.finish({ ...finished, rows: 64, tokens: 10, startTime: 192 });
     const { rows, tokens } = await store.backlog(QUEUE);
-    assert.deepEqual({ rows, tokens }, { rows: 2, tokens: 10 });
-    assert.equal(await reserve({ ...job, tenant: 'later' }), 2);
+    assert.deepEqual({ rows, tokens }, { rows: 64, tokens: 10 });
+    assert.deepEqual(await enqueueMany(1, { tenant: 'later' }), [4]);
+  });
+
+  test('counts and queues a job once, however often it is sent', async () => {
+    const { keys, store } = setUp();
+    const enqueue = createEnqueue(redis, keys);
+    const job = { id: newJobId(1), queue: QUEUE, payload };
+    await Promise.all([enqueue(job), enqueue(job)]);
+    await enqueue(job);
+    assert.deepEqual(await store.backlog(QUEUE), {
+      jobs: { queued: 1, delayed: 0, running: 0 },
+      ...{ rows: 1, tokens: 3 },
+    });
   });
 });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ConfigError, flag, integer, parseEnv } from '@headrace/shared/env.ts';
 import { AppError, ERROR_CODES, errorBody } from '@headrace/shared/errors.ts';
-import { bullPriority, startTimeOf } from '@headrace/shared/fair-order.ts';
+import { costOf, startTimeOf } from '@headrace/shared/fair-order.ts';
 import { firstJobIdAt, isJobId, newJobId } from '@headrace/shared/ids.ts';
 import { finishedRecord } from '@headrace/shared/jobs.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
@@ -127,12 +127,15 @@ describe('error catalogue', () => {
 });
 
 describe('order of work', () => {
-  test('turns start times into priorities that BullMQ takes, in whole units of 64 rows', () => {
-    assert.equal(bullPriority(0), 1);
-    assert.equal(bullPriority(63.9), 1);
-    assert.equal(bullPriority(64), 2);
-    assert.equal(bullPriority(1e12), 2_097_151);
-    assert.equal(startTimeOf(bullPriority(640)), 640);
+  test('costs a high class a tenth of a normal row, and a low one ten', () => {
+    assert.deepEqual(
+      (['high', 'normal', 'low'] as const).map((priority) => costOf(20, priority)),
+      [2, 20, 200],
+    );
+  });
+
+  test('knows what start time a priority stands for, in whole units of 64 rows', () => {
+    assert.deepEqual([0, 1, 2, 11].map(startTimeOf), [0, 0, 64, 640]);
   });
 });
 

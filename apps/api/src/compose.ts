@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { openBlobStore } from '@headrace/shared/blobs/index.ts';
 import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
-import { createFairOrder } from '@headrace/shared/fair-order.ts';
+import { createEnqueue } from '@headrace/shared/enqueue.ts';
 import { FileStore } from '@headrace/shared/files.ts';
 import { startInterval } from '@headrace/shared/interval.ts';
 import { JobStore } from '@headrace/shared/job-store.ts';
@@ -77,8 +77,8 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const maxRows = config.HEADRACE_MAX_BACKLOG_ROWS;
   const backlogs = createBacklogView({ redis, keys, store, models, workers, maxRows });
   const submit = createSubmit({
-    ...{ models, queues, metrics },
-    order: createFairOrder(redis, keys),
+    ...{ models, metrics },
+    enqueue: createEnqueue(redis, keys),
     limits: {
       maxRows: config.HEADRACE_MAX_ROWS,
       maxRowCharacters: config.HEADRACE_MAX_ROW_CHARACTERS,

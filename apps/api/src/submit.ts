@@ -1,19 +1,17 @@
-import { bullPriority, type createFairOrder } from '@headrace/shared/fair-order.ts';
+import type { createEnqueue } from '@headrace/shared/enqueue.ts';
 import { newJobId } from '@headrace/shared/ids.ts';
 import { invalidRequest } from '@headrace/shared/invalid-request.ts';
 import { type JobRequest, prepareRows, type RowLimits } from '@headrace/shared/job-request.ts';
 import { estimateTokens } from '@headrace/shared/jobs.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import type { ModelCatalogue, ServedModel } from '@headrace/shared/model-catalogue.ts';
-import { INTERACTIVE, type JobPayload, type RowInput } from '@headrace/shared/queues.ts';
+import type { JobPayload, RowInput } from '@headrace/shared/queues.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
-import type { JobsOptions, Queue } from 'bullmq';
 import { z } from 'zod';
 
 export interface SubmitDeps {
   models: ModelCatalogue;
-  queues: Map<string, Queue>;
-  order: ReturnType<typeof createFairOrder>;
+  enqueue: ReturnType<typeof createEnqueue>;
   metrics: Metrics;
   limits: RowLimits;
   /** @throws AppError when nothing more is admitted at the moment */
@@ -64,37 +62,13 @@ export function createSubmit(deps: SubmitDeps): Submit {
       retry_of: submission.retryOf ?? null,
     };
     submission.beforeEnqueue?.(id);
-    await enqueue(deps, { id, payload, model });
+    try {
+      await deps.enqueue({ id, queue: model.queue, payload });
+    } catch (error) {
+      throw redisFailure(error) ?? error;
+    }
     deps.metrics.counters.jobs_submitted.inc({ model: model.ref, priority: payload.priority });
     return { id, payload, model };
-  };
-}
-
-async function enqueue(deps: SubmitDeps, { id, payload, model }: Submitted): Promise<void> {
-  const queue = deps.queues.get(model.queue);
-  if (!queue) throw new Error(`no queue ${model.queue}`);
-  try {
-    const startTime = await deps.order({
-      id,
-      queue: model.queue,
-      tenant: payload.tenant,
-      priority: payload.priority,
-      rows: payload.rows.length,
-      tokens: payload.tokens,
-    });
-    await queue.add('infer', payload, jobOptions(id, startTime, payload.created_ms));
-  } catch (error) {
-    throw redisFailure(error) ?? error;
-  }
-}
-
-function jobOptions(jobId: string, startTime: number, timestamp: number): JobsOptions {
-  return {
-    jobId,
-    timestamp,
-    priority: bullPriority(startTime),
-    attempts: INTERACTIVE.attempts,
-    backoff: INTERACTIVE.backoffMs,
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { callParts } from './call-parts.ts';
 import { firstJobIdAt } from './ids.ts';
 import { type JobRecord, JobSchema } from './jobs.ts';
 import { type JobPayload, JobPayloadSchema, type Keyspace } from './queues.ts';
@@ -55,10 +56,6 @@ const RecordSchema = z.object({
     timeout_s: true,
   }).nullable(),
 });
-
-/** Largest script call: more records or characters than this go in another one. */
-const MAX_RECORDS_A_CALL = 128;
-const MAX_CHARACTERS_A_CALL = 1_000_000;
 
 /** Reads and writes jobs. Finished records and their notices go out together, once a turn. */
 export class JobStore {
@@ -171,7 +168,7 @@ export class JobStore {
 
   #flushFinish(writes: FinishWrite[]): void {
     for (const group of Map.groupBy(writes, (write) => write.job.queue).values()) {
-      for (const part of inParts(group)) this.#writePart(part);
+      for (const part of callParts(group)) this.#writePart(part);
     }
   }
 
@@ -225,24 +222,6 @@ interface FinishWrite extends Settles<boolean> {
 }
 interface RecordRead extends Settles<StoredRecord | null> {
   id: string;
-}
-
-function inParts(writes: FinishWrite[]): FinishWrite[][] {
-  const parts: FinishWrite[][] = [];
-  let part: FinishWrite[] = [];
-  let characters = 0;
-  for (const write of writes) {
-    const full = part.length >= MAX_RECORDS_A_CALL;
-    if (part.length > 0 && (full || characters + write.json.length > MAX_CHARACTERS_A_CALL)) {
-      parts.push(part);
-      part = [];
-      characters = 0;
-    }
-    part.push(write);
-    characters += write.json.length;
-  }
-  if (part.length > 0) parts.push(part);
-  return parts;
 }
 
 /** What the finished channel says: the ids of jobs, and the record where it is a single small one. */

@@ -126,12 +126,12 @@ async function stateOf({ prefix }: Keyspace): Promise<State> {
     const type = await redis.type(name);
     if (suffix === COUNTER) continue;
     if (type === 'stream') events = (await redis.xrange(name, '-', '+')).map(([, event]) => event);
-    else keys[suffix] = await valueOf(name, type);
+    else keys[suffix] = await contentOf(name, type);
   }
   return { keys, events };
 }
 
-async function valueOf(name: string, type: string): Promise<unknown> {
+async function contentOf(name: string, type: string): Promise<unknown> {
   if (type === 'zset') return redis.zrange(name, '0', '-1', 'WITHSCORES');
   if (type === 'list') return redis.lrange(name, 0, -1);
   if (type === 'set') return redis.smembers(name);

@@ -1,5 +1,8 @@
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import type { ModelFolder } from '@headrace/shared/manifests.ts';
+import { bulkAgainstRaw } from './bulk/against-raw.ts';
+import { bulkNullEngine } from './bulk/against-tokenizer.ts';
+import { bulkInteractive } from './bulk/interactive.ts';
 import { type Document, makeDocuments, SPREAD } from './documents.ts';
 import { openEncoder } from './encode.ts';
 import { idleMinilm, idleOverhead } from './idle.ts';
@@ -15,7 +18,11 @@ import { submitOverHttp } from './submit-http.ts';
 export const PARTS = {
   http_minilm: saturationOf('minilm'),
   http_sentiment: saturationOf('sentiment'),
+  bulk_minilm: bulkAgainstRaw('minilm'),
+  bulk_sentiment: bulkAgainstRaw('sentiment'),
   null_engine: nullEngine,
+  bulk_null_engine: bulkNullEngine,
+  bulk_interactive: bulkInteractive,
   idle: idleOverhead,
   idle_minilm: idleMinilm,
   submit: submitInProcess,
@@ -68,7 +75,7 @@ export async function benchmark(options: BenchmarkOptions): Promise<BenchmarkRes
 }
 
 /** The documents are made for the tokenizer of minilm. */
-async function makeOwnDocuments(models: readonly ModelFolder[]): Promise<Document[]> {
+export async function makeOwnDocuments(models: readonly ModelFolder[]): Promise<Document[]> {
   const folder = findModel(models, 'minilm');
   if (folder === undefined) throw new Error('the documents need the tokenizer of models/minilm');
   const encode = await openEncoder(folder, Number.MAX_SAFE_INTEGER);

@@ -1,6 +1,7 @@
 import { type ModelFolder, modelRef } from '@headrace/shared/manifests.ts';
 import { Client } from 'undici';
 import { z } from 'zod';
+import type { Document } from './documents.ts';
 import { warmUp } from './http-round.ts';
 import { type BenchContext, defaultModel, type Figure, findModel, type Part } from './part.ts';
 import { mean, medianFigure, percentile } from './statistics.ts';
@@ -52,9 +53,8 @@ async function measureRounds(
 ): Promise<IdleJob[][]> {
   const { warmMs, first, jobs, rounds } = quick ? SIZES.quick : SIZES.full;
   const system = await startSystem(folder, engine, lifecycle);
-  const input = documents.find(({ tokens }) => tokens === SHORT_TEXT_TOKENS)?.text;
   const model = modelRef(folder.manifest);
-  const body = JSON.stringify({ model, input });
+  const body = shortJob(model, documents);
   const client = new Client(system.apiUrl);
   lifecycle.push('client', () => client.destroy());
   await warmUp(system, { model, documents, ms: warmMs });
@@ -70,6 +70,17 @@ async function measureRounds(
 }
 
 const SHORT_TEXT_TOKENS = 12;
+
+/** The body of a job of one short text. */
+export function shortJob(model: string, documents: readonly Document[]): string {
+  const input = documents.find(({ tokens }) => tokens === SHORT_TEXT_TOKENS)?.text;
+  return JSON.stringify({ model, input });
+}
+
+/** Runs jobs one at a time. @returns from the request to the last byte of its answer, milliseconds */
+export async function timeJobs(client: Client, body: string, count: number): Promise<number[]> {
+  return latencies(await runJobs(client, body, count));
+}
 
 async function runJobs(client: Client, body: string, count: number): Promise<IdleJob[]> {
   const done: IdleJob[] = [];

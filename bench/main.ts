@@ -6,6 +6,7 @@ import { readModelsDir } from '@headrace/shared/manifests.ts';
 import { benchmark, isPartName, PARTS, type PartName } from './benchmark.ts';
 import { describeMachine } from './machine.ts';
 import { renderJson, renderTable } from './report.ts';
+import { TARGETS } from './targets.ts';
 
 const MODELS = fileURLToPath(new URL('../models', import.meta.url));
 const INTERRUPT_DEADLINE_MS = 15_000;
@@ -31,7 +32,7 @@ const { figures, failures } = await benchmark({
     running = lifecycle;
   },
 });
-const report = { figures, machine, quick, failures };
+const report = { figures, machine, quick, failures, targets: TARGETS };
 console.log(`\n${renderTable(report)}`);
 if (json !== undefined) await writeFile(json, renderJson(report));
 process.exit(failures.length > 0 ? 1 : 0);

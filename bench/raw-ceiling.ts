@@ -5,10 +5,10 @@ import type { ModelFolder } from '@headrace/shared/manifests.ts';
 import { cpu } from '../apps/worker/src/inference/providers/cpu.ts';
 import { startBenchProcess } from './bench-process.ts';
 import type { RawBatch, RawPass, ToRawEngine } from './raw-protocol.ts';
-import { sum } from './statistics.ts';
+import { median, sum } from './statistics.ts';
 
 /** Most padded cells of one run that are tried; the best of them is the ceiling. */
-export const RAW_BUDGETS = [256, 512, 1_024] as const;
+const RAW_BUDGETS = [256, 512, 1_024] as const;
 
 export interface RawRound {
   documentsPerS: number;
@@ -66,6 +66,20 @@ export async function startRawCeiling(
       };
     },
   };
+}
+
+/** The budget with which `rows` run fastest. */
+export async function bestBudget(
+  raw: RawCeiling,
+  rows: readonly Int32Array[],
+  rounds: number,
+): Promise<number> {
+  const speeds = new Map(RAW_BUDGETS.map((budget) => [budget, [] as number[]]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [budget, of] of speeds) of.push((await raw.measure(rows, budget)).documentsPerS);
+  }
+  const [best] = [...speeds].sort((a, b) => median(b[1]) - median(a[1]));
+  return best?.[0] ?? RAW_BUDGETS[1];
 }
 
 /** Neighbours in length together, as many as fit. */

@@ -1,6 +1,6 @@
 import type { Machine } from './machine.ts';
 import type { Figure } from './part.ts';
-import { judge, TARGETS, type Verdict } from './targets.ts';
+import { judge, type Target, type Verdict } from './targets.ts';
 
 export interface Report {
   figures: readonly Figure[];
@@ -8,10 +8,11 @@ export interface Report {
   quick: boolean;
   /** Parts that failed, and why. */
   failures: readonly { part: string; reason: string }[];
+  targets: readonly Target[];
 }
 
 /** The report as text: targets first, then everything that was measured. */
-export function renderTable({ figures, machine, quick, failures }: Report): string {
+export function renderTable({ figures, machine, quick, failures, targets }: Report): string {
   const { cpu, cores, memory_gib, system, node, redis, onnxruntime, bullmq, load_before } = machine;
   const lines = [
     `${cpu}, ${cores} cores, ${memory_gib} GiB, ${system}, load ${load_before} before`,
@@ -19,10 +20,10 @@ export function renderTable({ figures, machine, quick, failures }: Report): stri
     ...(quick ? ['Quick run: short rounds, figures mean little.'] : []),
     '',
     row(['figure', 'target', 'reached', '']),
-    ...judge(figures).map(verdictRow),
+    ...judge(figures, targets).map(verdictRow),
     '',
     row(['measured (medians)', 'value', 'unit', 'rounds']),
-    ...figures.filter(isDetail).map(detailRow),
+    ...detailsOf(figures, targets).map(detailRow),
     ...failures.map(({ part, reason }) => `FAILED ${part}: ${reason}`),
   ];
   return `${lines.map((line) => line.trimEnd()).join('\n')}\n`;
@@ -32,24 +33,26 @@ export function renderTable({ figures, machine, quick, failures }: Report): stri
  * The report as JSON: figures with a target under their own names at the top, all others under
  * `absolute`, and the single rounds of each under `rounds`.
  */
-export function renderJson({ figures, machine, quick, failures }: Report): string {
+export function renderJson({ figures, machine, quick, failures, targets }: Report): string {
+  const details = detailsOf(figures, targets);
+  const promised = figures.filter((figure) => !details.includes(figure));
   const entries = (some: readonly Figure[]) =>
     some.map(({ name, value }) => [name, value] as const);
   const report = {
-    ...nest(entries(figures.filter((figure) => !isDetail(figure)))),
-    targets: judge(figures),
+    ...nest(entries(promised)),
+    targets: judge(figures, targets),
     machine,
     measured_at: new Date().toISOString(),
     quick,
     failures,
-    absolute: nest(entries(figures.filter(isDetail))),
+    absolute: nest(entries(details)),
     rounds: Object.fromEntries(figures.map(({ name, rounds }) => [name, rounds])),
   };
   return `${JSON.stringify(report, null, 1)}\n`;
 }
 
-function isDetail({ name }: Figure): boolean {
-  return !TARGETS.some(({ figure }) => figure === name);
+function detailsOf(figures: readonly Figure[], targets: readonly Target[]): Figure[] {
+  return figures.filter(({ name }) => !targets.some(({ figure }) => figure === name));
 }
 
 const WIDTHS = [44, 12, 12, 0];

@@ -3,8 +3,8 @@ import { samplePart } from './documents.ts';
 import { type EncodedDocument, encodeDocuments } from './encode.ts';
 import { CPU_PARTS, type HttpRound, measureHttp, warmUp } from './http-round.ts';
 import { type BenchContext, type Figure, findModel, type Part } from './part.ts';
-import { RAW_BUDGETS, type RawCeiling, type RawRound, startRawCeiling } from './raw-ceiling.ts';
-import { median, medianFigure, quotients, sum } from './statistics.ts';
+import { bestBudget, type RawRound, startRawCeiling } from './raw-ceiling.ts';
+import { medianFigure, quotients, sum } from './statistics.ts';
 import { startSystem } from './system.ts';
 
 const SIZES = {
@@ -18,7 +18,6 @@ const SIZES = {
   },
   quick: { documents: 300, trial: 100, rounds: 1, warmMs: 1_000, warmUpMs: 1_000, windowMs: 3_000 },
 };
-type Sizes = (typeof SIZES)['full'];
 
 /**
  * Documents a second over HTTP against the raw ceiling, one after the other in each round. Both
@@ -36,7 +35,8 @@ export function saturationOf(name: 'minilm' | 'sentiment'): Part {
     const rows = await encodeDocuments(folder, samplePart(context.documents, sizes.documents));
     const raw = await startRawCeiling(folder, context.lifecycle);
     const system = await startSystem(folder, 'onnx', context.lifecycle);
-    const budget = await bestBudget(raw, rows, sizes);
+    const trial = idsOf(samplePart(rows, sizes.trial));
+    const budget = await bestBudget(raw, trial, Math.min(2, sizes.rounds));
     context.say(`http_${name}: best raw budget ${budget} cells`);
     const task = { model: modelRef(folder.manifest), ...sizes, documents: rows };
     await warmUp(system, { ...task, ms: sizes.warmMs });
@@ -62,16 +62,6 @@ interface Measured {
 
 function idsOf(rows: readonly EncodedDocument[]): Int32Array[] {
   return rows.map(({ ids }) => ids);
-}
-
-async function bestBudget(raw: RawCeiling, rows: EncodedDocument[], sizes: Sizes): Promise<number> {
-  const trial = idsOf(samplePart(rows, sizes.trial));
-  const speeds = new Map(RAW_BUDGETS.map((budget) => [budget, [] as number[]]));
-  for (let round = 0; round < Math.min(2, sizes.rounds); round++) {
-    for (const [budget, of] of speeds) of.push((await raw.measure(trial, budget)).documentsPerS);
-  }
-  const [best] = [...speeds].sort((a, b) => median(b[1]) - median(a[1]));
-  return best?.[0] ?? RAW_BUDGETS[1];
 }
 
 function sayRound({ say }: BenchContext, label: string, { raw, http, base64 }: Measured): void {

@@ -6,6 +6,7 @@ import {
   type BatchFacts,
   type BatchReport,
   type BatchRunner,
+  type PreparedBatch,
 } from '../../apps/worker/src/inference/batcher.ts';
 import type {
   BatchOutcome,
@@ -212,32 +213,48 @@ describe('batcher', () => {
   });
 });
 
+interface TestBatch extends PreparedBatch {
+  isWanted: boolean;
+  outcomes: EncodingOutcome[][];
+}
+
+function prepared(...lengths: number[]): TestBatch {
+  const outcomes: EncodingOutcome[][] = [];
+  return {
+    encodings: lengths.map((length) => ({ ids: new Int32Array(length), typeIds: null })),
+    ...{ timeoutMs: 1_000, isWanted: true, outcomes },
+    onOutcomes: (some) => void outcomes.push(some),
+  };
+}
+
 describe('batches that were prepared elsewhere', () => {
   test('run as they are, when no row of the shelf waits', async () => {
     const { batcher, runner } = setUp();
-    const apart = [row(3), row(9)];
+    const apart = prepared(3, 9);
     batcher.addPrepared(apart);
-    batcher.addPrepared([row(2)]);
+    batcher.addPrepared(prepared(2));
     await nextTurn();
     const late = row(4);
     batcher.add(late);
     await nextTurn();
-    assert.deepEqual(
-      (await runner.answer()).encodings.map(({ ids }) => ids.length),
-      [3, 9],
-    );
-    for (const one of apart) assert.equal(one.outcomes.length, 1);
+    assert.deepEqual(await runner.answer(), { encodings: apart.encodings, longest: 9 });
+    assert.deepEqual(apart.outcomes, [
+      [
+        { ok: true, values: Float32Array.of(3) },
+        { ok: true, values: Float32Array.of(9) },
+      ],
+    ]);
     await runner.answer();
     assert.deepEqual((await runner.answer()).encodings, [late.encoding]);
   });
 
   test('wait for rows of the shelf, but not for ever', async () => {
     const { batcher, runner } = setUp();
-    const apart = row(7);
+    const apart = prepared(7);
     // Each fills a batch, and two are always left on the shelf.
     for (let i = 0; i < 4; i++) batcher.add(row(80));
     await nextTurn();
-    batcher.addPrepared([apart]);
+    batcher.addPrepared(apart);
     let turns = 0;
     while (apart.outcomes.length === 0) {
       batcher.add(row(80));
@@ -249,16 +266,25 @@ describe('batches that were prepared elsewhere', () => {
     assert.ok(turns > 5, 'it had its turn before the others');
   });
 
-  test('keep their shape when a row is dropped, and do not run when all are', async () => {
+  test('do not run when nobody wants them any more', async () => {
     const { batcher, runner } = setUp();
-    const [first, second, third] = [row(3), row(5), row(7)];
-    batcher.addPrepared([first, second]);
-    batcher.addPrepared([third]);
-    batcher.drop(first);
-    batcher.drop(third);
+    const [wanted, unwanted] = [prepared(3, 5), prepared(7)];
+    batcher.addPrepared(unwanted);
+    batcher.addPrepared(wanted);
+    unwanted.isWanted = false;
     await nextTurn();
-    assert.equal((await runner.answer()).encodings.length, 2);
-    assert.deepEqual([first.outcomes.length, second.outcomes.length], [0, 1]);
+    assert.deepEqual((await runner.answer()).encodings, wanted.encodings);
     assert.equal(runner.running.length, 0);
+  });
+
+  test('fail as a whole when they are late, and once', async () => {
+    const { batcher, runner } = setUp();
+    const apart = prepared(3, 5);
+    batcher.addPrepared(apart);
+    await nextTurn();
+    batcher.failLate(performance.now() + 2_000);
+    await runner.answer();
+    const late: EncodingOutcome = { ok: false, code: 'row_timed_out' };
+    assert.deepEqual(apart.outcomes, [[late, late]]);
   });
 });

@@ -113,16 +113,20 @@ async function startBatches(parts: Parts, lifecycle: Lifecycle): Promise<void> {
   });
   const fileTtlS = config.HEADRACE_FILE_TTL_S;
   const assemble = createAssemble({ batches, files, blobs, plans, models, fileTtlS });
+  const window = config.HEADRACE_CHUNK_WINDOW;
+  const advance = createAdvance({ batches, plans, redis, keys, queue: queues, window });
+  const planAndHandOut = async (id: string) => {
+    await plan(id);
+    await advance.step(id);
+  };
   for (const [queue, run] of [
-    [PLAN_QUEUE, plan],
+    [PLAN_QUEUE, planAndHandOut],
     [ASSEMBLE_QUEUE, assemble],
   ] as const) {
     const consumer = startBatchConsumer({ queue, run, redis, prefix: keys.prefix, log });
     lifecycle.push(queue, () => consumer.close());
   }
-  const window = config.HEADRACE_CHUNK_WINDOW;
-  const advance = createAdvance({ batches, plans, redis, keys, queue: queues, window });
-  const stop = startInterval(ADVANCE_MS, advance, reporter(log, 'advance.failed'));
+  const stop = startInterval(ADVANCE_MS, advance.tick, reporter(log, 'advance.failed'));
   lifecycle.push('advance', stop);
 }
 

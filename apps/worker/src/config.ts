@@ -50,7 +50,7 @@ export const workerEnv = z.object({
     .default(192)
     .describe('Jobs held at once a model: more gives fuller batches, and more to give back.'),
   HEADRACE_BULK_CHUNKS: integer(0, 64)
-    .default(2)
+    .default(3)
     .describe('Chunks of batches held at once a model; 0: this worker takes none.'),
   HEADRACE_MAX_HELD_ROWS: integer(1, 1_000_000)
     .default(8_192)

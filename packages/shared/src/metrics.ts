@@ -25,9 +25,10 @@ const HISTOGRAMS = {
   job_queue_seconds: ['From submission to the fetch by a worker', LATENCY_BUCKETS_S, ['model']],
   job_tokenize_seconds: ['From the fetch to the last token', LATENCY_BUCKETS_S, ['model']],
   job_batch_wait_seconds: ['From tokens to the start of the run', LATENCY_BUCKETS_S, ['model']],
-  job_infer_seconds: ['Run of the tensor batch', LATENCY_BUCKETS_S, ['model']],
+  job_infer_seconds: ['Runs of the tensor batches that held the job', LATENCY_BUCKETS_S, ['model']],
   job_total_seconds: ['From submission to the finished record', LATENCY_BUCKETS_S, ['model']],
   batch_rows: ['Rows of a tensor batch', ROW_BUCKETS, ['model']],
+  batch_infer_seconds: ['Run of a tensor batch', LATENCY_BUCKETS_S, ['model']],
   http_request_seconds: ['HTTP requests', LATENCY_BUCKETS_S, ['method', 'route', 'status']],
 } as const;
 

@@ -25,11 +25,18 @@ export interface AdvanceDeps {
   now?: () => number;
 }
 
+export interface Advance {
+  /** All live batches. */
+  tick(): Promise<void>;
+  /** One batch, which is known to have something to do. */
+  step(id: string): Promise<void>;
+}
+
 /**
  * Takes every live batch one step on: has it planned, keeps its window of chunks full, has it
  * assembled. Whatever it does may be done twice, by two dispatchers or by one that was killed.
  */
-export function createAdvance(deps: AdvanceDeps): () => Promise<void> {
+export function createAdvance(deps: AdvanceDeps): Advance {
   const now = deps.now ?? Date.now;
   /** Chunks below it are done; only grows, so what is lost with the process is looked up again. */
   const doneBelow = new Map<string, number>();
@@ -43,7 +50,10 @@ export function createAdvance(deps: AdvanceDeps): () => Promise<void> {
       case 'validating':
         return addBatchJob(deps.queue(PLAN_QUEUE), id);
       case 'in_progress':
-        if (state.done_chunks >= state.chunks) return finalize(id, 'completed');
+        if (state.done_chunks >= state.chunks) {
+          await finalize(id, 'completed');
+          return addBatchJob(deps.queue(ASSEMBLE_QUEUE), id);
+        }
         return state.paused === 1 ? withdraw(deps, batch) : fill(batch);
       case 'cancelling':
         await withdraw(deps, batch);
@@ -82,14 +92,19 @@ export function createAdvance(deps: AdvanceDeps): () => Promise<void> {
     if (until > state.next_chunk) await batches.set(id, { next_chunk: until });
   }
 
-  return async () => {
-    const live = await deps.batches.live();
-    for (const id of doneBelow.keys()) if (!live.includes(id)) doneBelow.delete(id);
-    deps.plans.keepOnly(live);
-    for (const id of live) {
-      const batch = await deps.batches.read(id);
-      if (batch !== null) await advance(batch);
-    }
+  async function step(id: string): Promise<void> {
+    const batch = await deps.batches.read(id);
+    if (batch !== null) await advance(batch);
+  }
+
+  return {
+    step,
+    async tick() {
+      const live = await deps.batches.live();
+      for (const id of doneBelow.keys()) if (!live.includes(id)) doneBelow.delete(id);
+      deps.plans.keepOnly(live);
+      for (const id of live) await step(id);
+    },
   };
 }
 

@@ -15,8 +15,8 @@ import type { Line } from '@headrace/shared/bulk/lines.ts';
 import { errorBody } from '@headrace/shared/errors.ts';
 import type { ServedModel } from '@headrace/shared/model-catalogue.ts';
 import type { ChunkPayload } from '@headrace/shared/queues.ts';
-import type { InferenceRequest, InferenceRun, Pipeline, RowSize } from '../inference/pipeline.ts';
-import type { InferenceResult } from '../inference/result.ts';
+import type { ApartResult, ApartRun } from '../inference/apart-run.ts';
+import type { Pipeline, RowSize } from '../inference/pipeline.ts';
 
 export interface ChunkRunDeps {
   batch: StoredBatch;
@@ -31,6 +31,8 @@ export interface ChunkRunDeps {
   rowTimeoutMs: number;
 }
 
+type ReadLine = BatchRequest | RefusedLine;
+
 interface Answer {
   written: WrittenLines;
   tokens: number;
@@ -41,7 +43,7 @@ export class ChunkRun {
   readonly #deps: ChunkRunDeps;
   readonly #run = randomBytes(6).toString('hex');
   readonly #abandoned = new AbortController();
-  readonly #open = new Set<InferenceRun>();
+  #apart: ApartRun | null = null;
   readonly #lines: BatchLines;
   readonly result: Promise<FinishedChunk>;
 
@@ -56,7 +58,7 @@ export class ChunkRun {
   /** Drops what has not run; `result` rejects with the reason. */
   abandon(reason: Error): void {
     this.#abandoned.abort(reason);
-    for (const run of this.#open) run.abandon(reason);
+    this.#apart?.abandon(reason);
   }
 
   /** Deletes its parts: another run of the chunk counts. */
@@ -67,8 +69,10 @@ export class ChunkRun {
 
   async #finish(): Promise<FinishedChunk> {
     const { batch, blobs, chunk } = this.#deps;
-    const lines: Line[] = [];
-    for await (const some of readChunk(blobs, batch, chunk)) lines.push(...some.map(kept));
+    const lines: ReadLine[] = [];
+    for await (const some of readChunk(blobs, batch, chunk)) {
+      for (const line of some) lines.push(this.#read(line));
+    }
     this.#abandoned.signal.throwIfAborted();
     if (batch.definition.dry_run) return this.#sample(lines);
     const answers = await this.#answer(lines);
@@ -86,15 +90,14 @@ export class ChunkRun {
   }
 
   /** Tokenizes the rows and runs nothing. */
-  async #sample(lines: Line[]): Promise<FinishedChunk> {
+  async #sample(lines: ReadLine[]): Promise<FinishedChunk> {
     const rows = lines.flatMap((line) => {
-      const read = this.#lines.read(line);
-      return 'error' in read ? [] : read.rows.map((row) => ({ row, ...read.parameters }));
+      if ('error' in line) return [];
+      const { overflow } = line.parameters;
+      return line.rows.map((input) => ({ input, overflow }));
     });
     const { pipeline, chunk } = this.#deps;
-    const measured = await Promise.all(
-      rows.map(({ row, overflow }) => pipeline.measure(row, overflow)),
-    );
+    const measured = await pipeline.measure(rows);
     const sum = (pick: (row: RowSize) => number) => measured.reduce((a, row) => a + pick(row), 0);
     return {
       index: chunk.index,
@@ -109,26 +112,29 @@ export class ChunkRun {
   }
 
   /** In the order of the lines; those that are wrong cost nothing. */
-  async #answer(lines: Line[]): Promise<Answer[]> {
-    const read = lines.map((line) => this.#read(line));
-    const requests = read.filter((line) => 'rows' in line);
-    const runs = this.#deps.pipeline.inferApart(
-      requests.map((request) => this.#inference(request)),
+  async #answer(lines: ReadLine[]): Promise<Answer[]> {
+    const answers: Answer[] = [];
+    const requests: { request: BatchRequest; at: number }[] = [];
+    for (const [at, line] of lines.entries()) {
+      if ('rows' in line) requests.push({ request: line, at });
+      else answers[at] = { written: this.#lines.failed(line), tokens: 0 };
+    }
+    const { pipeline, rowTimeoutMs: timeoutMs } = this.#deps;
+    this.#apart = pipeline.inferApart(
+      requests.map(({ request }) => request),
+      {
+        timeoutMs,
+        onAnswer: (index, result) => {
+          const asked = requests[index];
+          if (asked !== undefined) answers[asked.at] = this.#answered(asked.request, result);
+        },
+      },
     );
-    for (const run of runs) this.#open.add(run);
-    const answered = requests.map(async (request, i) => {
-      const result = await runs[i]?.result;
-      return result === undefined ? null : this.#answered(request, result);
-    });
-    const answers = new Map(requests.map((request, i) => [request, answered[i]]));
-    const inOrder = read.map((line) =>
-      'rows' in line ? answers.get(line) : { written: this.#lines.failed(line), tokens: 0 },
-    );
-    const settled = await Promise.all(inOrder);
-    return settled.flatMap((answer) => answer ?? []);
+    await this.#apart.done;
+    return answers;
   }
 
-  #read(line: Line): BatchRequest | RefusedLine {
+  #read(line: Line): ReadLine {
     const read = this.#lines.read(line);
     if ('error' in read || !this.#deps.chunk.duplicates.includes(line.number)) return read;
     const message = 'custom_id: an earlier line has it';
@@ -136,16 +142,10 @@ export class ChunkRun {
     return { origin, columns, error: errorBody('invalid_request', message, 'custom_id') };
   }
 
-  #inference({ rows, parameters }: BatchRequest): InferenceRequest {
-    const { rowTimeoutMs: timeoutMs } = this.#deps;
-    return { rows, parameters, startTime: 0, timeoutMs, onStart: () => {} };
-  }
-
-  #answered(request: BatchRequest, { output, task, usage }: InferenceResult): Answer {
+  #answered(request: BatchRequest, { output, task, usage }: ApartResult): Answer {
     const { model, variant } = this.#deps;
-    const { rows, tokens, failed_rows } = usage;
-    const result = { model, variant, task, output, usage: { rows, tokens, failed_rows } };
-    return { written: this.#lines.succeeded(request, result), tokens };
+    const result = { model, variant, task, output, usage };
+    return { written: this.#lines.succeeded(request, result), tokens: usage.tokens };
   }
 
   /** @returns the key of the blob; null when there is nothing to write */
@@ -164,15 +164,15 @@ export class ChunkRun {
   }
 }
 
-/** The bytes of a line are the reader's until it reads on. */
-function kept(line: Line): Line {
-  return { ...line, bytes: line.bytes === null ? null : Buffer.from(line.bytes) };
-}
-
-const LINES_A_WRITE = 256;
+const PIECE_CHARACTERS = 512 * 1024;
 
 async function* piecesOf(lines: string[]): AsyncGenerator<Uint8Array> {
-  for (let at = 0; at < lines.length; at += LINES_A_WRITE) {
-    yield Buffer.from(lines.slice(at, at + LINES_A_WRITE).join(''));
+  let piece = '';
+  for (const line of lines) {
+    piece += line;
+    if (piece.length < PIECE_CHARACTERS) continue;
+    yield Buffer.from(piece);
+    piece = '';
   }
+  if (piece.length > 0) yield Buffer.from(piece);
 }

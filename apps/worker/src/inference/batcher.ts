@@ -34,6 +34,17 @@ export interface BatcherRow {
   onOutcome(outcome: EncodingOutcome, batch: BatchFacts): void;
 }
 
+/** Encodings that run together and with no others, however they were chosen. */
+export interface PreparedBatch {
+  readonly encodings: Encoding[];
+  /** Without a result so long after it was handed to an engine, it has failed. */
+  readonly timeoutMs: number;
+  /** False when nobody waits for it any more: it is not run then. */
+  readonly isWanted: boolean;
+  /** Called once, with an outcome for each encoding. */
+  onOutcomes(outcomes: EncodingOutcome[]): void;
+}
+
 export interface BatchReport {
   rows: number;
   /** Cells that hold a token. */
@@ -70,13 +81,6 @@ class WaitingRow implements ShelvedRow {
   }
 }
 
-/** Where rows go once they are tokenized. */
-export interface RowSink {
-  add(row: BatcherRow): void;
-  /** Takes a row out again, before it costs a run; one that runs already gets no outcome. */
-  drop(row: BatcherRow): void;
-}
-
 /** While rows of the shelf and prepared batches wait, the latter get one turn of so many. */
 const PREPARED_TURN = 16;
 
@@ -89,18 +93,17 @@ const SMALL_BATCH = 0.5;
  * a batch is prepared for each as soon as it is worth it. The row that is first in order is always
  * in the next batch.
  */
-export class Batcher implements RowSink {
+export class Batcher {
   readonly #options: BatcherOptions;
   readonly #now: () => number;
   readonly #shelf = new RowShelf<WaitingRow>();
   readonly #waiting = new Map<BatcherRow, WaitingRow>();
   /** Batches as they are to be run. */
-  readonly #prepared: BatcherRow[][] = [];
+  readonly #prepared: PreparedBatch[] = [];
   #sincePrepared = 0;
-  /** Rows that nobody waits for; in a prepared batch they keep their place, so its shape is kept. */
-  readonly #dropped = new WeakSet<BatcherRow>();
-  /** Rows in an engine's hands, with the time from which on they are late. */
+  /** What is in an engine's hands, with the time from which on it is late. */
   readonly #running = new Map<BatcherRow, number>();
+  readonly #runningPrepared = new Map<PreparedBatch, number>();
   #tokenBudget: number;
   #sequence = 0;
   #scheduled = false;
@@ -135,11 +138,11 @@ export class Batcher implements RowSink {
   }
 
   /**
-   * Rows that are run together and with no others, when the rows of the shelf leave an engine free;
-   * what they come to does not depend on those. At most the token budget, unless it is one row.
+   * A batch that is run as it is, when the rows of the shelf leave an engine free; what it comes to
+   * does not depend on those. At most the token budget, unless it is one row.
    */
-  addPrepared(rows: BatcherRow[]): void {
-    this.#prepared.push(rows);
+  addPrepared(batch: PreparedBatch): void {
+    this.#prepared.push(batch);
     this.#schedule();
   }
 
@@ -147,10 +150,7 @@ export class Batcher implements RowSink {
   drop(row: BatcherRow): void {
     this.#running.delete(row);
     const waiting = this.#waiting.get(row);
-    if (waiting === undefined) {
-      this.#dropped.add(row);
-      return;
-    }
+    if (waiting === undefined) return;
     this.#waiting.delete(row);
     this.#shelf.remove(waiting);
   }
@@ -168,7 +168,7 @@ export class Batcher implements RowSink {
     while (runner.freeSlots > 0) {
       const prepared = this.#nextPrepared();
       if (prepared !== undefined) {
-        this.#dispatch(prepared);
+        this.#dispatchPrepared(prepared);
         continue;
       }
       if (this.#shelf.size === 0) return;
@@ -185,6 +185,11 @@ export class Batcher implements RowSink {
       this.#running.delete(row);
       const facts = { rows: 1, longest: row.encoding.ids.length, inferMs: row.timeoutMs };
       row.onOutcome({ ok: false, code: 'row_timed_out' }, facts);
+    }
+    for (const [batch, lateMs] of this.#runningPrepared) {
+      if (lateMs > nowMs) continue;
+      this.#runningPrepared.delete(batch);
+      batch.onOutcomes(batch.encodings.map(() => ({ ok: false, code: 'row_timed_out' })));
     }
   }
 
@@ -203,15 +208,15 @@ export class Batcher implements RowSink {
   }
 
   /** Undefined while rows of the shelf go first. */
-  #nextPrepared(): BatcherRow[] | undefined {
+  #nextPrepared(): PreparedBatch | undefined {
     const isTheirTurn = this.#shelf.size === 0 || this.#sincePrepared >= PREPARED_TURN;
     if (!isTheirTurn) return undefined;
     for (;;) {
-      const rows = this.#prepared.shift();
-      if (rows === undefined) return undefined;
-      if (rows.every((row) => this.#dropped.has(row))) continue;
+      const batch = this.#prepared.shift();
+      if (batch === undefined) return undefined;
+      if (!batch.isWanted) continue;
       this.#sincePrepared = 0;
-      return rows;
+      return batch;
     }
   }
 
@@ -235,7 +240,6 @@ export class Batcher implements RowSink {
     const longest = rows.reduce((max, { encoding }) => Math.max(max, encoding.ids.length), 0);
     for (const row of rows) {
       this.#waiting.delete(row);
-      if (this.#dropped.has(row)) continue;
       this.#running.set(row, now + row.timeoutMs);
       row.onDispatch();
     }
@@ -245,6 +249,22 @@ export class Batcher implements RowSink {
     done.then(
       (outcome) => this.#settle(rows, longest, outcome),
       () => rows.forEach((row) => void this.#running.delete(row)),
+    );
+  }
+
+  #dispatchPrepared(batch: PreparedBatch): void {
+    const { encodings, timeoutMs } = batch;
+    const longest = encodings.reduce((max, { ids }) => Math.max(max, ids.length), 0);
+    this.#runningPrepared.set(batch, this.#now() + timeoutMs);
+    const done = this.#options.runner.run({ encodings, longest }, this.#options.runTimeoutMs);
+    done.then(
+      ({ outcomes, inferMs }) => {
+        if (this.#runningPrepared.delete(batch)) batch.onOutcomes(outcomes);
+        const tokens = encodings.reduce((sum, { ids }) => sum + ids.length, 0);
+        const rows = encodings.length;
+        this.#options.onBatch({ rows, tokens, cells: rows * longest, inferMs });
+      },
+      () => void this.#runningPrepared.delete(batch),
     );
   }
 

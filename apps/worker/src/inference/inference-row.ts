@@ -1,10 +1,10 @@
 import { AppError } from '@headrace/shared/errors.ts';
-import type { BatcherRow, BatchFacts, RowSink } from './batcher.ts';
+import type { Batcher, BatcherRow, BatchFacts } from './batcher.ts';
 import type { TokenizedRow } from './encoding.ts';
 import type { EncodingOutcome } from './engine/tensor-batch.ts';
 
 interface RowOptions {
-  sink: RowSink;
+  batcher: Pick<Batcher, 'add' | 'drop'>;
   startTime: number;
   timeoutMs: number;
   onDispatch: () => void;
@@ -61,14 +61,10 @@ export class InferenceRow {
     return this.#parts.flatMap(({ outcome }) => (outcome.ok ? [outcome.values] : []));
   }
 
-  get batcherRows(): BatcherRow[] {
-    return this.#queued;
-  }
-
   enqueue(tokenized: TokenizedRow): void {
     this.tokenizedMs = performance.now();
     this.#tokenized = tokenized;
-    const { startTime, timeoutMs, onDispatch, sink } = this.#options;
+    const { startTime, timeoutMs, onDispatch, batcher } = this.#options;
     this.#queued = tokenized.encodings.map((encoding, part) => ({
       encoding,
       startTime,
@@ -76,7 +72,7 @@ export class InferenceRow {
       onDispatch,
       onOutcome: (outcome, batch) => this.#receive(part, { outcome, batch }),
     }));
-    for (const row of this.#queued) sink.add(row);
+    for (const row of this.#queued) batcher.add(row);
   }
 
   fail(error: AppError): void {
@@ -87,7 +83,7 @@ export class InferenceRow {
   }
 
   drop(): void {
-    for (const row of this.#queued) this.#options.sink.drop(row);
+    for (const row of this.#queued) this.#options.batcher.drop(row);
     this.#queued = [];
   }
 

@@ -174,6 +174,7 @@ export class ModelRuntime {
     const { tokenBudget, overheadCells } = settings;
     return new Pipeline({
       tokenize: (row, overflow) => tokenizers.tokenize(this.ref, row, overflow),
+      tokenizeAll: (rows) => tokenizers.tokenizeAll(this.ref, rows),
       batcher,
       limits: { tokenBudget, overheadCells },
       task: this.task,
@@ -189,5 +190,6 @@ export class ModelRuntime {
     counters.cells.inc({ model, kind: 'real' }, report.tokens);
     counters.cells.inc({ model, kind: 'padded' }, report.cells - report.tokens);
     histograms.batch_rows.observe({ model }, report.rows);
+    histograms.batch_infer_seconds.observe({ model }, report.inferMs / 1000);
   }
 }

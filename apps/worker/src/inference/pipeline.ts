@@ -1,20 +1,14 @@
-import { AppError, type ErrorCode } from '@headrace/shared/errors.ts';
+import { AppError } from '@headrace/shared/errors.ts';
 import type { RowInput } from '@headrace/shared/queues.ts';
 import type { BoundTask } from '@headrace/shared/tasks/index.ts';
 import type { Overflow, TaskParameters } from '@headrace/shared/tasks/task.ts';
-import type { Batcher, BatcherRow, RowSink } from './batcher.ts';
+import { type ApartDeps, type ApartRequest, ApartRun, type TokenizeAll } from './apart-run.ts';
+import type { Batcher } from './batcher.ts';
 import type { TokenizedRow } from './encoding.ts';
 import { InferenceRow } from './inference-row.ts';
-import { PreparedBatches } from './prepared-batches.ts';
 import { type InferenceResult, summarize } from './result.ts';
 import type { BatchLimits } from './row-shelf.ts';
-
-/** What a row can do wrong at tokenization; anything else is ours, and the job is tried again. */
-const ROW_FAULTS = new Set<ErrorCode>(['text_too_long', 'tokenizer_failed']);
-
-function isRowFault(error: unknown): error is AppError {
-  return error instanceof AppError && ROW_FAULTS.has(error.code);
-}
+import { isRowFault } from './tokenizer/row-fault.ts';
 
 /** What a row takes of a run. */
 export interface RowSize {
@@ -27,6 +21,7 @@ export type Tokenize = (row: RowInput, overflow: Overflow) => Promise<TokenizedR
 
 interface PipelineDeps {
   tokenize: Tokenize;
+  tokenizeAll: TokenizeAll;
   batcher: Batcher;
   task: BoundTask;
   /** How batches are cut that no other row may share. */
@@ -52,45 +47,32 @@ export class Pipeline {
   }
 
   infer(request: InferenceRequest): InferenceRun {
-    return new InferenceRun(request, { ...this.#deps, sink: this.#deps.batcher });
+    return new InferenceRun(request, this.#deps);
   }
 
-  /**
-   * Runs requests by themselves: which rows share a tensor batch depends on these rows alone, so
-   * the same requests give the same bits. What others ask for goes first.
-   */
-  inferApart(requests: InferenceRequest[]): InferenceRun[] {
-    const { batcher, limits } = this.#deps;
-    const sink = new PreparedBatches(batcher, limits);
-    const runs = requests.map((request) => new InferenceRun(request, { ...this.#deps, sink }));
-    void Promise.all(runs.map((run) => run.tokenized)).then(() => {
-      sink.flush(runs.flatMap((run) => run.batcherRows));
+  /** Runs requests by themselves, see `ApartRun`. What others ask for goes first. */
+  inferApart(
+    requests: readonly ApartRequest[],
+    { timeoutMs, onAnswer }: Pick<ApartDeps, 'timeoutMs' | 'onAnswer'>,
+  ): ApartRun {
+    return new ApartRun(requests, { ...this.#deps, timeoutMs, onAnswer });
+  }
+
+  /** What rows would cost; one that could not be run costs nothing. */
+  async measure(rows: Parameters<TokenizeAll>[0]): Promise<RowSize[]> {
+    const tokenized = await this.#deps.tokenizeAll(rows);
+    return tokenized.map((row) => {
+      if (row instanceof AppError) return { tokens: 0, truncated: row.code === 'text_too_long' };
+      const tokens = row.encodings.reduce((sum, { ids }) => sum + ids.length, 0);
+      return { tokens, truncated: row.truncated };
     });
-    return runs;
   }
-
-  /** What a row would cost; a row that could not be run costs nothing. */
-  async measure(row: RowInput, overflow: Overflow): Promise<RowSize> {
-    try {
-      const { encodings, truncated } = await this.#deps.tokenize(row, overflow);
-      return { tokens: encodings.reduce((sum, { ids }) => sum + ids.length, 0), truncated };
-    } catch (error) {
-      if (!isRowFault(error)) throw error;
-      return { tokens: 0, truncated: error.code === 'text_too_long' };
-    }
-  }
-}
-
-interface RunDeps extends PipelineDeps {
-  sink: RowSink;
 }
 
 /** One job's rows in the pipeline. */
 export class InferenceRun {
   readonly #request: InferenceRequest;
-  readonly #deps: RunDeps;
-  /** Resolves when each row is on its way to an engine, or has failed. */
-  readonly tokenized: Promise<unknown>;
+  readonly #deps: PipelineDeps;
   readonly #rows: InferenceRow[] = [];
   readonly #settled = Promise.withResolvers<InferenceResult>();
   readonly #fetchedMs = performance.now();
@@ -98,21 +80,16 @@ export class InferenceRun {
   #started = false;
   #abandoned = false;
 
-  constructor(request: InferenceRequest, deps: RunDeps) {
+  constructor(request: InferenceRequest, deps: PipelineDeps) {
     this.#request = request;
     this.#deps = deps;
     this.#open = request.rows.length;
-    this.tokenized = Promise.all(request.rows.map((row) => this.#take(row)));
+    for (const row of request.rows) void this.#take(row);
   }
 
   /** Rejects only with the error that the run was abandoned with, or with a defect of ours. */
   get result(): Promise<InferenceResult> {
     return this.#settled.promise;
-  }
-
-  /** What has been enqueued of its rows, in their order. */
-  get batcherRows(): BatcherRow[] {
-    return this.#rows.flatMap((row) => row.batcherRows);
   }
 
   /** Whether a row was handed to an engine. */
@@ -130,7 +107,7 @@ export class InferenceRun {
   async #take(input: RowInput): Promise<void> {
     const { parameters, startTime, timeoutMs } = this.#request;
     const row = new InferenceRow({
-      sink: this.#deps.sink,
+      batcher: this.#deps.batcher,
       startTime,
       timeoutMs,
       onDispatch: () => this.#start(),

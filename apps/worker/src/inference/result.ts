@@ -1,4 +1,4 @@
-import { type ErrorCode, errorBody } from '@headrace/shared/errors.ts';
+import { type AppError, type ErrorCode, errorBody } from '@headrace/shared/errors.ts';
 import type { RowOutput } from '@headrace/shared/jobs.ts';
 import type { BoundTask } from '@headrace/shared/tasks/index.ts';
 import type { TaskParameters } from '@headrace/shared/tasks/task.ts';
@@ -15,10 +15,23 @@ export interface InferenceResult {
   timings: { tokenizeMs: number; batchWaitMs: number; inferMs: number; batchRows: number };
 }
 
-interface SummaryOptions {
+interface AnswerOptions {
   task: BoundTask;
   parameters: TaskParameters;
+}
+
+interface SummaryOptions extends AnswerOptions {
   fetchedMs: number;
+}
+
+/** A row that is settled. */
+interface SettledRow {
+  /** Before truncation. */
+  readonly tokens: number;
+  readonly truncated: boolean;
+  readonly error: AppError | null;
+  /** The numbers of each encoding, `[width]`. */
+  readonly values: Float32Array[];
 }
 
 /** The answer of a job whose rows are all settled. */
@@ -42,7 +55,7 @@ export function summarize(rows: InferenceRow[], options: SummaryOptions): Infere
   };
 }
 
-function rowOutput(row: InferenceRow, { task, parameters }: SummaryOptions): RowOutput {
+export function rowOutput(row: SettledRow, { task, parameters }: AnswerOptions): RowOutput {
   const { tokens, truncated, error } = row;
   if (error) return { tokens, truncated, error: errorBody(error.code, error.message) };
   const parts = row.values.map((values) => task.activate(values, parameters));

@@ -91,6 +91,11 @@ export class ThreadHandle {
     return this.#messages.length === 0 || this.load < BUSY_CHARACTERS;
   }
 
+  /** Whether it takes a message of rows that nobody waits for singly: one runs, one waits. */
+  get hasRoom(): boolean {
+    return this.#ready && this.#messages.length < 2;
+  }
+
   /**
    * Waits until the thread runs and has loaded the models.
    * @throws Error when it ends before, or cannot load one of them

@@ -5,6 +5,7 @@ import type { Overflow } from '@headrace/shared/tasks/task.ts';
 import { createTick } from '@headrace/shared/tick.ts';
 import type { TokenizedRow } from '../encoding.ts';
 import { LoadedTokenizers } from './loaded-tokenizers.ts';
+import { GroupRow, RowGroup } from './row-group.ts';
 import { type PendingRow, type ThreadDeath, ThreadHandle } from './thread-handle.ts';
 import type { TokenizerSpec } from './thread-protocol.ts';
 import { readableCharacters } from './truncate.ts';
@@ -29,6 +30,7 @@ const DEFAULT_HEAP_MB = 1024;
 const INLINE_CHARACTERS = 2_048;
 /** Bounds of one message, so that a row never waits long behind its neighbours. */
 const MESSAGE_ROWS = 64;
+const GROUP_MESSAGE_ROWS = 256;
 const MESSAGE_CHARACTERS = 32_768;
 /** Replacements in a row that did not come up before a thread is given up. */
 const START_ATTEMPTS = 3;
@@ -50,6 +52,8 @@ export class TokenizerPool {
   });
   readonly #here = new LoadedTokenizers();
   #queue: PendingRow[] = [];
+  /** Rows of groups; they go when no other row waits. */
+  #groups: PendingRow[] = [];
   #starting: Promise<void> | null = null;
   #stopping: Promise<void> | null = null;
 
@@ -98,15 +102,33 @@ export class TokenizerPool {
    * loaded; `not_ready` after `stop`; `internal` while no thread can be started.
    */
   tokenize(model: string, row: RowInput, overflow: Overflow): Promise<TokenizedRow> {
-    const spec = this.#models.get(model);
-    if (spec === undefined) return Promise.reject(new AppError('model_not_found'));
-    const refusal = this.#refusal();
-    if (refusal !== null) return Promise.reject(refusal);
+    const spec = this.#specOf(model);
+    if (spec instanceof AppError) return Promise.reject(spec);
     const { promise, resolve, reject } = Promise.withResolvers<TokenizedRow>();
     const { input, characters } = readablePart(row, spec.maxTokens, overflow);
     const pending = { row: { model, input, overflow }, characters, suspect: false };
     this.#enqueue({ ...pending, resolve, reject });
     return promise;
+  }
+
+  /**
+   * The ids of many rows that nobody waits for singly, in order, or what is wrong with a row; rows
+   * of `tokenize` go first. Rejects as `tokenize` does with what is not a row's own fault.
+   */
+  async tokenizeAll(
+    model: string,
+    rows: readonly { input: RowInput; overflow: Overflow }[],
+  ): Promise<(TokenizedRow | AppError)[]> {
+    const spec = this.#specOf(model);
+    if (spec instanceof AppError) throw spec;
+    const group = new RowGroup(rows.length);
+    for (const [index, { input: whole, overflow }] of rows.entries()) {
+      const { input, characters } = readablePart(whole, spec.maxTokens, overflow);
+      const row = { model, input, overflow };
+      this.#groups.push(new GroupRow(group, { row, characters, index }));
+    }
+    this.#dispatch();
+    return group.result;
   }
 
   /** Ends the threads; rows that have no answer yet are rejected as `not_ready`. Idempotent. */
@@ -162,29 +184,36 @@ export class TokenizerPool {
     }
   }
 
+  #specOf(model: string): TokenizerSpec | AppError {
+    return this.#refusal() ?? this.#models.get(model) ?? new AppError('model_not_found');
+  }
+
   #dispatch(): void {
     const refusal = this.#refusal();
     if (refusal !== null) this.#rejectQueue(refusal);
+    this.#dispatchQueue();
+    if (this.#queue.length === 0) this.#dispatchGroups();
+  }
+
+  #dispatchQueue(): void {
     while (this.#queue.length > 0) {
       const open = [...this.#threads].filter((thread) => thread.open);
       const [first, ...others] = open;
       if (first === undefined) return;
       const idlest = others.reduce((best, one) => (one.load < best.load ? one : best), first);
       const sharers = open.filter((thread) => thread.idle).length || open.length;
-      idlest.send(this.#takeMessage(Math.ceil(this.#queue.length / sharers)));
+      const share = Math.ceil(this.#queue.length / sharers);
+      idlest.send(takeMessage(this.#queue, Math.min(share, MESSAGE_ROWS)));
     }
   }
 
-  /** The first rows of the queue, at least one, at most `share` and what a message may hold. */
-  #takeMessage(share: number): PendingRow[] {
-    const candidates = this.#queue.slice(0, Math.min(share, MESSAGE_ROWS));
-    let characters = 0;
-    const beyond = candidates.findIndex((pending, i) => {
-      characters += pending.characters;
-      const alone = pending.suspect || candidates[0]?.suspect === true;
-      return i > 0 && (alone || characters > MESSAGE_CHARACTERS);
-    });
-    return this.#queue.splice(0, beyond === -1 ? candidates.length : beyond);
+  #dispatchGroups(): void {
+    while (this.#groups.length > 0) {
+      const open = [...this.#threads].filter((thread) => thread.hasRoom);
+      const thread = open.find(({ idle }) => idle) ?? open[0];
+      if (thread === undefined) return;
+      thread.send(takeMessage(this.#groups, GROUP_MESSAGE_ROWS));
+    }
   }
 
   /** Takes care of what a dead thread left: rows that it was working on get one more try, alone. */
@@ -233,7 +262,20 @@ export class TokenizerPool {
 
   #rejectQueue(error: AppError): void {
     for (const pending of this.#queue.splice(0)) pending.reject(error);
+    for (const pending of this.#groups.splice(0)) pending.reject(error);
   }
+}
+
+/** Takes the first rows out of a queue, at least one, at most `most` and what a message may hold. */
+function takeMessage(queue: PendingRow[], most: number): PendingRow[] {
+  const candidates = queue.slice(0, most);
+  let characters = 0;
+  const beyond = candidates.findIndex((pending, i) => {
+    characters += pending.characters;
+    const alone = pending.suspect || candidates[0]?.suspect === true;
+    return i > 0 && (alone || characters > MESSAGE_CHARACTERS);
+  });
+  return queue.splice(0, beyond === -1 ? candidates.length : beyond);
 }
 
 /** One unit more than will be read: enough for the thread to see that the text is longer. */

@@ -2,6 +2,7 @@ import type { BlobStore } from '@headrace/shared/blobs/blob-store.ts';
 import { openBlobStore } from '@headrace/shared/blobs/index.ts';
 import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { FileStore } from '@headrace/shared/files.ts';
+import { createInputs } from '@headrace/shared/inputs/index.ts';
 import { startInterval } from '@headrace/shared/interval.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
@@ -105,19 +106,23 @@ async function startBatches(parts: Parts, lifecycle: Lifecycle): Promise<void> {
   const plans = createBatchPlans(blobs);
   const files = new FileStore(redis, keys);
   const queues = openQueues(parts, lifecycle);
+  const { HEADRACE_BLOBS: blobsUrl, HEADRACE_INPUT_URLS: allowed } = config;
+  const inputs = createInputs({ blobs, blobsUrl, allowed });
+  lifecycle.push('inputs', () => inputs.close());
   const plan = createPlan({
-    ...{ batches, blobs, models },
+    ...{ batches, blobs, inputs, models },
     chunkRows: config.HEADRACE_CHUNK_ROWS,
     chunkBytes: config.HEADRACE_CHUNK_BYTES,
     maxInputBytes: config.HEADRACE_MAX_INPUT_BYTES,
   });
   const fileTtlS = config.HEADRACE_FILE_TTL_S;
-  const assemble = createAssemble({ batches, files, blobs, plans, models, fileTtlS });
-  for (const [queue, run] of [
-    [PLAN_QUEUE, plan],
-    [ASSEMBLE_QUEUE, assemble],
+  const assemble = createAssemble({ batches, files, blobs, inputs, plans, models, fileTtlS });
+  const { prefix } = keys;
+  for (const [queue, status, run] of [
+    [PLAN_QUEUE, 'validating', plan],
+    [ASSEMBLE_QUEUE, 'finalizing', assemble],
   ] as const) {
-    const consumer = startBatchConsumer({ queue, run, redis, prefix: keys.prefix, log });
+    const consumer = startBatchConsumer({ queue, status, run, batches, redis, prefix, log });
     lifecycle.push(queue, () => consumer.close());
   }
   const window = config.HEADRACE_CHUNK_WINDOW;

@@ -1,4 +1,5 @@
-import type { BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
+import type { BatchState, BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
+import { waitingFor } from '@headrace/shared/bulk/batch-failures.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { unwrapPipeline } from '@headrace/shared/job-store.ts';
 import {
@@ -9,6 +10,7 @@ import {
   PLAN_QUEUE,
   type Priority,
 } from '@headrace/shared/queues.ts';
+import { redisFailure } from '@headrace/shared/redis.ts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { BatchPlans } from '../batch-plans.ts';
@@ -38,7 +40,10 @@ export function createAdvance(deps: AdvanceDeps): () => Promise<void> {
     const { definition, state } = batch;
     const { id } = definition;
     const open = state.status === 'validating' || state.status === 'in_progress';
-    if (open && now() >= definition.expires_ms) return finalize(id, 'expired');
+    if (open && now() >= definition.expires_ms) {
+      await withdraw(deps, batch);
+      return finalize(id, 'expired');
+    }
     switch (state.status) {
       case 'validating':
         return addBatchJob(deps.queue(PLAN_QUEUE), id);
@@ -55,7 +60,7 @@ export function createAdvance(deps: AdvanceDeps): () => Promise<void> {
     }
   }
 
-  async function finalize(id: string, outcome: 'completed' | 'expired' | 'cancelled') {
+  async function finalize(id: string, outcome: BatchState['outcome']) {
     const from: BatchStatus[] = ['validating', 'in_progress', 'cancelling'];
     const fields = { outcome, finalizing_ms: now() };
     await deps.batches.move(id, { from, to: 'finalizing', fields });
@@ -65,7 +70,8 @@ export function createAdvance(deps: AdvanceDeps): () => Promise<void> {
   async function fill({ definition: { id, priority }, state }: StoredBatch): Promise<void> {
     const { batches, plans, queue, window } = deps;
     const plan = await plans.read(id);
-    if (plan === null || state.model === null) return;
+    if (state.model === null) return;
+    if (plan === null) return finalize(id, 'failed');
     const from = doneBelow.get(id) ?? 0;
     const parts = await batches.parts(id, from, state.next_chunk);
     const open = parts.flatMap((part, i) => (part === null ? [from + i] : []));
@@ -82,14 +88,26 @@ export function createAdvance(deps: AdvanceDeps): () => Promise<void> {
     if (until > state.next_chunk) await batches.set(id, { next_chunk: until });
   }
 
+  /** One batch that cannot go on holds up no other, unless it is for want of Redis. */
+  async function held(batch: StoredBatch, error: unknown, failures: unknown[]): Promise<void> {
+    if (redisFailure(error)) throw error;
+    failures.push(error);
+    const reason = waitingFor(error);
+    const { status } = batch.state;
+    if (reason !== null) await deps.batches.wait(batch.definition.id, status, reason);
+  }
+
   return async () => {
     const live = await deps.batches.live();
     for (const id of doneBelow.keys()) if (!live.includes(id)) doneBelow.delete(id);
     deps.plans.keepOnly(live);
+    const failures: unknown[] = [];
     for (const id of live) {
       const batch = await deps.batches.read(id);
-      if (batch !== null) await advance(batch);
+      if (batch === null) continue;
+      await advance(batch).catch((error) => held(batch, error, failures));
     }
+    if (failures.length > 0) throw failures[0];
   };
 }
 
@@ -136,7 +154,10 @@ function chunkOptions(id: string, { index, priority }: { index: number; priority
   };
 }
 
+/** It is tried until it succeeds, so that what it leaves behind is cleaned up, too. */
+const BATCH_JOB_ATTEMPTS = 1_000_000;
+
 async function addBatchJob(queue: Queue, batch: string): Promise<void> {
-  const { attempts, backoffMs: backoff } = BULK;
-  await queue.add(queue.name, { batch }, { jobId: batch, attempts, backoff });
+  const options = { jobId: batch, attempts: BATCH_JOB_ATTEMPTS, backoff: BULK.backoffMs };
+  await queue.add(queue.name, { batch }, options);
 }

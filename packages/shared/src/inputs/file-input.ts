@@ -59,8 +59,7 @@ export function fileInput({ root, segments, version }: FileInputOptions): Readab
   }
 
   async function confirm(): Promise<void> {
-    const found = await current();
-    if (version !== null && found.version !== version) throw changed();
+    if (version !== null && (await current()).version !== version) throw changed();
   }
 
   return {

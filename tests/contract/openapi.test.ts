@@ -149,12 +149,13 @@ describe('every answer is as the OpenAPI document says', () => {
     const { id } = z.object({ id: z.string() }).parse(batch);
     await expect(400, '/v1/batches', { body: { ...request, completion_window: '8d' } });
     await expect(404, '/v1/batches', { body: { ...request, input_file_id: 'file-x' } });
+    await expect(400, '/v1/batches', { body: { ...request, input_url: 's3://bucket/key' } });
     await expect(415, '/v1/batches', { body: 'a', headers: { 'content-type': 'text/plain' } });
     await expect(200, '/v1/batches?limit=1');
     await expect(400, '/v1/batches?limit=0');
     await expect(200, `/v1/batches/${id}`);
     await expect(400, `/v1/batches/${id}?x=1`);
-    await expect(404, `/v1/batches/${id.slice(0, -1)}0`);
+    await expect(404, `/v1/batches/batch_${'0'.repeat(26)}`);
     const documents = { format: 'text' };
     const scored = { input_file_id: request.input_file_id, model: 'tiny-classifier', documents };
     await expect(200, '/v1/batches', { body: scored });

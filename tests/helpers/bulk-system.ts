@@ -38,15 +38,17 @@ export async function startBulkSystem(env: Record<string, string> = {}): Promise
     startWorker({ env: shared }),
     startDispatcher({ env: shared }),
   ]);
-  return {
+  const system: BulkSystem = {
     client: new OpenAI({ apiKey: 'none', baseURL: `${api.url}/v1` }),
     apiUrl: api.url,
     env: shared,
     ...{ folder, dispatcher, worker },
     async stop() {
-      await Promise.all([api.stop(), worker.stop(), dispatcher.stop()]);
+      // Those that run now: a test may have started them anew.
+      await Promise.all([api.stop(), system.worker.stop(), system.dispatcher.stop()]);
       await redis.stop();
       rmSync(folder, { recursive: true, force: true });
     },
   };
+  return system;
 }

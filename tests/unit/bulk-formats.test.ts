@@ -10,6 +10,7 @@ import { openBlobStore } from '@headrace/shared/blobs/index.ts';
 import { type Line, splitLines } from '@headrace/shared/bulk/lines.ts';
 import { decodeStaged, encodeStaged, type StagedRow } from '@headrace/shared/bulk/staged-line.ts';
 import { answerNames, type Column, ColumnFinder } from '@headrace/shared/bulk/table.ts';
+import { storedBlob } from '@headrace/shared/inputs/readable-blob.ts';
 import { parquetMetadata, parquetReadObjects } from 'hyparquet';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { compressionOf, expand } from '../../apps/dispatcher/src/formats/compression.ts';
@@ -97,7 +98,7 @@ describe('a compressed input', () => {
   for (const kind of ['gzip', 'zstd'] as const) {
     test(`of ${kind} is known by its first bytes, and expanded`, async () => {
       await blobs.put(`files/${kind}`, inPieces(packed[kind]));
-      assert.equal(await compressionOf(blobs, `files/${kind}`, 'auto'), kind);
+      assert.equal(await compressionOf(storedBlob(blobs, `files/${kind}`), 'auto'), kind);
       const expanded = Readable.from(expand(inPieces(packed[kind]), kind, 1e6));
       assert.equal((await buffer(expanded)).toString(), text);
     });
@@ -115,8 +116,8 @@ describe('a compressed input', () => {
   test('may be anything else, and empty', async () => {
     await blobs.put('files/plain', inPieces('{}'));
     await blobs.put('files/empty', inPieces(''));
-    assert.equal(await compressionOf(blobs, 'files/plain', 'auto'), 'none');
-    assert.equal(await compressionOf(blobs, 'files/empty', 'auto'), 'none');
+    assert.equal(await compressionOf(storedBlob(blobs, 'files/plain'), 'auto'), 'none');
+    assert.equal(await compressionOf(storedBlob(blobs, 'files/empty'), 'auto'), 'none');
   });
 });
 
@@ -131,7 +132,7 @@ describe('Parquet', () => {
   test('is read row group by row group, with its types', async () => {
     const bytes = new Uint8Array(parquetWriteBuffer({ columnData, rowGroupSize: 2 }));
     await blobs.put('files/parquet', inPieces(bytes, 1_000));
-    const input = await openParquet(blobs, 'files/parquet');
+    const input = await openParquet(storedBlob(blobs, 'files/parquet'));
     assert.deepEqual(
       input.columns.map(({ name, type }) => [name, type]),
       [
@@ -157,7 +158,9 @@ describe('Parquet', () => {
     const bytes = new Uint8Array(parquetWriteBuffer({ columnData }));
     for (const content of [bytes.slice(0, -3), bytes.fill(7, -20, -8), new Uint8Array(3)]) {
       await blobs.put('files/broken', inPieces(content, 1_000));
-      await assert.rejects(openParquet(blobs, 'files/broken'), { code: 'invalid_parquet' });
+      await assert.rejects(openParquet(storedBlob(blobs, 'files/broken')), {
+        code: 'invalid_parquet',
+      });
     }
   });
 
@@ -167,7 +170,7 @@ describe('Parquet', () => {
     const page = Number(row_groups[1]?.columns[0]?.meta_data?.data_page_offset ?? 0);
     bytes.fill(0xff, page, page + 20);
     await blobs.put('files/pages', inPieces(bytes, 1_000));
-    const input = await openParquet(blobs, 'files/pages');
+    const input = await openParquet(storedBlob(blobs, 'files/pages'));
     const rows = all(input.rows({ choose: (names) => names }));
     await assert.rejects(rows, { code: 'invalid_parquet', line: 3 });
   });

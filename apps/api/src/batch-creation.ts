@@ -7,9 +7,9 @@ import {
 } from '@headrace/shared/bulk/batch.ts';
 import { AppError } from '@headrace/shared/errors.ts';
 import { newBatchId } from '@headrace/shared/ids.ts';
-import { type BatchRequest, scoringOf } from './batch-request.ts';
+import type { InputName } from '@headrace/shared/inputs/index.ts';
+import { type BatchRequest, inputName, scoringOf } from './batch-request.ts';
 import type { BatchesDeps } from './batches.ts';
-import type { Files } from './files.ts';
 
 interface Lookup {
   find(tenant: string, id: string): Promise<StoredBatch>;
@@ -20,7 +20,7 @@ type NewBatch = Omit<BatchDefinition, 'id' | 'created_ms' | 'expires_ms'>;
 
 /** The ways to a new batch. */
 export function createBatchCreation(deps: BatchesDeps, { find, view }: Lookup) {
-  const { store, files, admit, now = Date.now } = deps;
+  const { store, admit, now = Date.now } = deps;
 
   async function add(definition: NewBatch, windowMs: number): Promise<Batch> {
     const created_ms = now();
@@ -40,14 +40,16 @@ export function createBatchCreation(deps: BatchesDeps, { find, view }: Lookup) {
         const message = `${param}: must be hours or days from 1h to 7d, such as 24h`;
         throw new AppError('invalid_request', { message, param });
       }
-      const input = await inputOf(files, tenant, request.input_file_id);
+      const input = inputName(request);
+      await checkInput(deps, tenant, input);
       const { completion_window, metadata, priority, dry_run, output_expires_after } = request;
       // What documents come to is what `/v1/jobs` gives.
       const endpoint = request.endpoint ?? '/v1/jobs';
-      const definition = { tenant, endpoint, input_file_id: input.id, completion_window, metadata };
+      const definition = { tenant, endpoint, ...input, completion_window, metadata };
       const output_ttl_s = output_expires_after?.seconds ?? null;
-      const more = { scoring, priority, dry_run, retry_of: null, output_ttl_s };
-      return add({ v: 1, ...definition, ...more }, windowS * 1000);
+      const more = { scoring, priority, dry_run, output_ttl_s };
+      const isNew = { retry_of: null, input_version: null };
+      return add({ v: 1, ...definition, ...more, ...isNew }, windowS * 1000);
     },
 
     /**
@@ -62,16 +64,19 @@ export function createBatchCreation(deps: BatchesDeps, { find, view }: Lookup) {
       if (state.error_file_id === null) {
         throw new AppError('invalid_request', { message: 'No row of the batch has failed.' });
       }
-      await inputOf(files, tenant, definition.input_file_id);
+      await checkInput(deps, tenant, definition);
       const windowMs = definition.expires_ms - definition.created_ms;
-      return add({ ...definition, retry_of: id }, windowMs);
+      // The lines that failed are those of the input as it was.
+      return add({ ...definition, retry_of: id, input_version: state.input_version }, windowMs);
     },
   };
 }
 
-async function inputOf(files: Files, tenant: string, id: string) {
+/** What is at a URL is found out by the dispatcher: the API may not reach it. */
+async function checkInput(deps: BatchesDeps, tenant: string, input: InputName): Promise<void> {
+  if (input.input_url !== null) return deps.inputs.check(input.input_url);
   try {
-    return await files.get(tenant, id);
+    await deps.files.get(tenant, input.input_file_id ?? '');
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'not_found') throw error;
     const message = 'input_file_id: no such file';

@@ -1,6 +1,7 @@
 import { BATCH_ENDPOINTS, type Scoring } from '@headrace/shared/bulk/batch.ts';
 import { DocumentOutputSchema, DocumentsSchema } from '@headrace/shared/bulk/documents.ts';
 import { AppError } from '@headrace/shared/errors.ts';
+import type { InputName } from '@headrace/shared/inputs/index.ts';
 import { MetadataSchema } from '@headrace/shared/job-request.ts';
 import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import { PRIORITIES } from '@headrace/shared/queues.ts';
@@ -13,7 +14,13 @@ const MAX_EXPIRY_S = 365 * 86_400;
 /** The body of `POST /v1/batches`: requests for an endpoint, or documents for a model. */
 export const BatchRequestSchema = z
   .strictObject({
-    input_file_id: z.string().describe('A file of requests, or of documents.'),
+    input_file_id: z.string().optional().describe('A file of requests, or of documents.'),
+    input_url: z
+      .string()
+      .optional()
+      .describe(
+        'Instead of a file: s3://bucket/key or file:///path, where the operator allows it.',
+      ),
     endpoint: z
       .enum(BATCH_ENDPOINTS)
       .optional()
@@ -39,6 +46,16 @@ export const BatchRequestSchema = z
   })
   .meta({ id: 'BatchRequest' });
 export type BatchRequest = z.infer<typeof BatchRequestSchema>;
+
+/** @throws AppError `invalid_request` unless exactly one input is given */
+export function inputName(request: BatchRequest): InputName {
+  const { input_file_id: file, input_url: url } = request;
+  if (file === undefined && url === undefined) throw invalid('input_file_id', 'is missing');
+  if (file === undefined || url === undefined) {
+    return { input_file_id: file ?? null, input_url: url ?? null };
+  }
+  throw invalid('input_url', 'is given beside input_file_id; a batch has one input');
+}
 
 const SCORING_FIELDS = ['model', 'documents', 'output', 'parameters'] as const;
 

@@ -8,6 +8,7 @@ import {
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { AppError } from '@headrace/shared/errors.ts';
 import { isBatchId } from '@headrace/shared/ids.ts';
+import type { Inputs } from '@headrace/shared/inputs/index.ts';
 import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import { createBatchCreation } from './batch-creation.ts';
 import { createBatchResults, type ResultsPage, type ResultsQuery } from './batch-results.ts';
@@ -18,6 +19,7 @@ export interface BatchesDeps {
   store: BatchStore;
   files: Files;
   blobs: BlobStore;
+  inputs: Inputs;
   models: ModelCatalogue;
   workers: WorkersView;
   /** @throws AppError when no bulk work is admitted at the moment */

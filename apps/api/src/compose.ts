@@ -4,6 +4,7 @@ import { openBlobStore } from '@headrace/shared/blobs/index.ts';
 import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createEnqueue } from '@headrace/shared/enqueue.ts';
 import { FileStore } from '@headrace/shared/files.ts';
+import { createInputs } from '@headrace/shared/inputs/index.ts';
 import { startInterval } from '@headrace/shared/interval.ts';
 import { JobStore } from '@headrace/shared/job-store.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
@@ -149,6 +150,9 @@ async function createBulk(parts: BulkParts) {
   const { config, redis, keys, admission, models, workers, lifecycle } = parts;
   const blobs = await openBlobStore(config.HEADRACE_BLOBS);
   lifecycle.push('blobs', () => blobs.close());
+  const { HEADRACE_BLOBS: blobsUrl, HEADRACE_INPUT_URLS: allowed } = config;
+  const inputs = createInputs({ blobs, blobsUrl, allowed });
+  lifecycle.push('inputs', () => inputs.close());
   const admit = () => admission.admit();
   const files = createFiles({
     ...{ blobs, store: new FileStore(redis, keys), admit },
@@ -156,7 +160,7 @@ async function createBulk(parts: BulkParts) {
     ttlS: config.HEADRACE_FILE_TTL_S,
   });
   const store = new BatchStore(redis, keys);
-  return { files, batches: createBatches({ store, files, blobs, models, workers, admit }) };
+  return { files, batches: createBatches({ store, files, blobs, inputs, models, workers, admit }) };
 }
 
 /** Gives Redis a moment, so that usually the very first request is served. */

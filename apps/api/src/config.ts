@@ -1,11 +1,13 @@
 import { blobEnv } from '@headrace/shared/blobs/index.ts';
 import { commonEnv, flag, integer, parseEnv } from '@headrace/shared/env.ts';
+import { inputEnv } from '@headrace/shared/inputs/allowed-places.ts';
 import { z } from 'zod';
 
 /** Every variable of the API with its trade-off; the table in the README is made from it. */
 export const apiEnv = {
   ...commonEnv,
   ...blobEnv,
+  ...inputEnv,
   HOST: z
     .string()
     .default('127.0.0.1')

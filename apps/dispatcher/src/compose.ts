@@ -2,6 +2,7 @@ import type { BlobStore } from '@headrace/shared/blobs/blob-store.ts';
 import { openBlobStore } from '@headrace/shared/blobs/index.ts';
 import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { FileStore } from '@headrace/shared/files.ts';
+import { createInputs } from '@headrace/shared/inputs/index.ts';
 import { startInterval } from '@headrace/shared/interval.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
@@ -105,25 +106,29 @@ async function startBatches(parts: Parts, lifecycle: Lifecycle): Promise<void> {
   const plans = createBatchPlans(blobs);
   const files = new FileStore(redis, keys);
   const queues = openQueues(parts, lifecycle);
+  const { HEADRACE_BLOBS: blobsUrl, HEADRACE_INPUT_URLS: allowed } = config;
+  const inputs = createInputs({ blobs, blobsUrl, allowed });
+  lifecycle.push('inputs', () => inputs.close());
   const plan = createPlan({
-    ...{ batches, blobs, models },
+    ...{ batches, blobs, inputs, models },
     chunkRows: config.HEADRACE_CHUNK_ROWS,
     chunkBytes: config.HEADRACE_CHUNK_BYTES,
     maxInputBytes: config.HEADRACE_MAX_INPUT_BYTES,
   });
   const fileTtlS = config.HEADRACE_FILE_TTL_S;
-  const assemble = createAssemble({ batches, files, blobs, plans, models, fileTtlS });
+  const assemble = createAssemble({ batches, files, blobs, inputs, plans, models, fileTtlS });
   const window = config.HEADRACE_CHUNK_WINDOW;
   const advance = createAdvance({ batches, plans, redis, keys, queue: queues, window });
   const planAndHandOut = async (id: string) => {
     await plan(id);
     await advance.step(id);
   };
-  for (const [queue, run] of [
-    [PLAN_QUEUE, planAndHandOut],
-    [ASSEMBLE_QUEUE, assemble],
+  const { prefix } = keys;
+  for (const [queue, status, run] of [
+    [PLAN_QUEUE, 'validating', planAndHandOut],
+    [ASSEMBLE_QUEUE, 'finalizing', assemble],
   ] as const) {
-    const consumer = startBatchConsumer({ queue, run, redis, prefix: keys.prefix, log });
+    const consumer = startBatchConsumer({ queue, status, run, batches, redis, prefix, log });
     lifecycle.push(queue, () => consumer.close());
   }
   const stop = startInterval(ADVANCE_MS, advance.tick, reporter(log, 'advance.failed'));

@@ -4,6 +4,7 @@ import type { BlobStore } from '@headrace/shared/blobs/blob-store.ts';
 import { openBlobStore } from '@headrace/shared/blobs/index.ts';
 import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { oneModel } from '@headrace/shared/bulk/one-model.ts';
+import { createInputs, type Inputs } from '@headrace/shared/inputs/index.ts';
 import { JobStore } from '@headrace/shared/job-store.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import type { Logger } from '@headrace/shared/logger.ts';
@@ -43,6 +44,7 @@ interface Parts {
   store: JobStore;
   tokenizers: TokenizerPool;
   blobs: BlobStore;
+  inputs: Inputs;
   batches: BatchStore;
   /** What lines of a batch may name. */
   models: ModelCatalogue;
@@ -130,8 +132,11 @@ async function createParts({ config, log, lifecycle, models }: PartsOptions): Pr
   lifecycle.push('tokenizers', () => tokenizers.stop());
   const blobs = await openBlobStore(config.HEADRACE_BLOBS);
   lifecycle.push('blobs', () => blobs.close());
+  const { HEADRACE_BLOBS: blobsUrl, HEADRACE_INPUT_URLS: allowed } = config;
+  const inputs = createInputs({ blobs, blobsUrl, allowed });
+  lifecycle.push('inputs', () => inputs.close());
   return {
-    ...{ config, log, keys, redis, metrics, tokenizers, blobs, models },
+    ...{ config, log, keys, redis, metrics, tokenizers, blobs, inputs, models },
     store: new JobStore(redis, keys),
     batches: new BatchStore(redis, keys),
   };
@@ -169,8 +174,8 @@ function createServedModel(parts: Parts, { folder, variant }: ChosenModel): Serv
     });
   const createBulk = (pipeline: Pipeline) =>
     new BulkConsumer({
-      ...{ ...about, prefix: keys.prefix },
-      ...{ pipeline, blobs: parts.blobs, batches: parts.batches },
+      ...{ ...about, prefix: keys.prefix, pipeline },
+      ...{ blobs: parts.blobs, inputs: parts.inputs, batches: parts.batches },
       resolve: oneModel(parts.models, () => model),
       chunks: config.HEADRACE_BULK_CHUNKS,
       rowTimeoutMs: BULK_ROW_TIMEOUT_MS,

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { blobEnv } from '@headrace/shared/blobs/index.ts';
 import { ConfigError, commonEnv, integer, parseEnv } from '@headrace/shared/env.ts';
+import { inputEnv } from '@headrace/shared/inputs/allowed-places.ts';
 import { z } from 'zod';
 import { PROVIDERS, type ProviderName } from './inference/providers/index.ts';
 
@@ -14,6 +15,7 @@ const OVERHEAD_CELLS: Record<ProviderName, number> = { cpu: 16, cuda: 2_048 };
 export const workerEnv = z.object({
   ...commonEnv,
   ...blobEnv,
+  ...inputEnv,
   HEADRACE_MODELS: z
     .string()
     .regex(/^[\w.@:-]+(,[\w.@:-]+)*$/, 'must be a list such as sentiment,minilm@1:w8')

@@ -93,7 +93,8 @@ export class FileStore {
 
   /** Before content is stored: it may go at `untilMs` unless `save` says otherwise. */
   async reserve(file: ExpiringFile, untilMs: number): Promise<void> {
-    await this.#redis.zadd(this.#keys.fileExpiry, untilMs, memberOf(file));
+    // Not sooner than was promised before, if a file is written once more.
+    await this.#redis.zadd(this.#keys.fileExpiry, 'GT', untilMs, memberOf(file));
   }
 
   /** From now on the file is there, until its `expires_at`. */

@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
 
 /** Crockford's base 32 in lower case: sorts as bytes, has no look-alikes. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
@@ -25,6 +25,13 @@ export function newJobId(nowMs: number): string {
 /** `file-` and 26 sortable characters. */
 export function newFileId(nowMs: number): string {
   return `file-${sortable(nowMs)}`;
+}
+
+/** The id of the file that `origin` comes to: the same one, however often it is written. */
+export function fileIdOf(origin: string, nowMs: number): string {
+  const hash = createHash('sha256').update(origin).digest();
+  const chars = Array.from(hash.subarray(0, RANDOM_CHARS), (byte) => ALPHABET.charAt(byte & 31));
+  return `file-${base32(nowMs, TIME_CHARS)}${base32(0, ORDER_CHARS)}${chars.join('')}`;
 }
 
 /** `batch_` and 26 sortable characters. */

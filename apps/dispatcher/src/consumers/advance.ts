@@ -1,4 +1,5 @@
-import type { BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
+import type { BatchState, BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
+import { waitingFor } from '@headrace/shared/bulk/batch-failures.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { unwrapPipeline } from '@headrace/shared/job-store.ts';
 import {
@@ -9,6 +10,7 @@ import {
   PLAN_QUEUE,
   type Priority,
 } from '@headrace/shared/queues.ts';
+import { redisFailure } from '@headrace/shared/redis.ts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { BatchPlans } from '../batch-plans.ts';
@@ -45,7 +47,10 @@ export function createAdvance(deps: AdvanceDeps): Advance {
     const { definition, state } = batch;
     const { id } = definition;
     const open = state.status === 'validating' || state.status === 'in_progress';
-    if (open && now() >= definition.expires_ms) return finalize(id, 'expired');
+    if (open && now() >= definition.expires_ms) {
+      await withdraw(deps, batch);
+      return finalize(id, 'expired');
+    }
     switch (state.status) {
       case 'validating':
         return addBatchJob(deps.queue(PLAN_QUEUE), id);
@@ -65,7 +70,7 @@ export function createAdvance(deps: AdvanceDeps): Advance {
     }
   }
 
-  async function finalize(id: string, outcome: 'completed' | 'expired' | 'cancelled') {
+  async function finalize(id: string, outcome: BatchState['outcome']) {
     const from: BatchStatus[] = ['validating', 'in_progress', 'cancelling'];
     const fields = { outcome, finalizing_ms: now() };
     await deps.batches.move(id, { from, to: 'finalizing', fields });
@@ -75,7 +80,8 @@ export function createAdvance(deps: AdvanceDeps): Advance {
   async function fill({ definition: { id, priority }, state }: StoredBatch): Promise<void> {
     const { batches, plans, queue, window } = deps;
     const plan = await plans.read(id);
-    if (plan === null || state.model === null) return;
+    if (state.model === null) return;
+    if (plan === null) return finalize(id, 'failed');
     const from = doneBelow.get(id) ?? 0;
     const parts = await batches.parts(id, from, state.next_chunk);
     const open = parts.flatMap((part, i) => (part === null ? [from + i] : []));
@@ -92,18 +98,31 @@ export function createAdvance(deps: AdvanceDeps): Advance {
     if (until > state.next_chunk) await batches.set(id, { next_chunk: until });
   }
 
-  async function step(id: string): Promise<void> {
-    const batch = await deps.batches.read(id);
-    if (batch !== null) await advance(batch);
+  /** One batch that cannot go on holds up no other, unless it is for want of Redis. */
+  async function held(batch: StoredBatch, error: unknown, failures: unknown[]): Promise<void> {
+    if (redisFailure(error)) throw error;
+    failures.push(error);
+    const reason = waitingFor(error);
+    const { status } = batch.state;
+    if (reason !== null) await deps.batches.wait(batch.definition.id, status, reason);
   }
 
   return {
-    step,
+    async step(id) {
+      const batch = await deps.batches.read(id);
+      if (batch !== null) await advance(batch);
+    },
     async tick() {
       const live = await deps.batches.live();
       for (const id of doneBelow.keys()) if (!live.includes(id)) doneBelow.delete(id);
       deps.plans.keepOnly(live);
-      for (const id of live) await step(id);
+      const failures: unknown[] = [];
+      for (const id of live) {
+        const batch = await deps.batches.read(id);
+        if (batch === null) continue;
+        await advance(batch).catch((error) => held(batch, error, failures));
+      }
+      if (failures.length > 0) throw failures[0];
     },
   };
 }
@@ -151,7 +170,10 @@ function chunkOptions(id: string, { index, priority }: { index: number; priority
   };
 }
 
+/** It is tried until it succeeds, so that what it leaves behind is cleaned up, too. */
+const BATCH_JOB_ATTEMPTS = 1_000_000;
+
 async function addBatchJob(queue: Queue, batch: string): Promise<void> {
-  const { attempts, backoffMs: backoff } = BULK;
-  await queue.add(queue.name, { batch }, { jobId: batch, attempts, backoff });
+  const options = { jobId: batch, attempts: BATCH_JOB_ATTEMPTS, backoff: BULK.backoffMs };
+  await queue.add(queue.name, { batch }, options);
 }

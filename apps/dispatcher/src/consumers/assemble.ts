@@ -1,22 +1,25 @@
 import type { Readable } from 'node:stream';
 import { BlobError, type BlobStore } from '@headrace/shared/blobs/blob-store.ts';
-import type { BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
-import { batchPrefix } from '@headrace/shared/bulk/batch-blobs.ts';
+import type { BatchError, BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
+import { inputFailure } from '@headrace/shared/bulk/batch-failures.ts';
 import { createBatchLines } from '@headrace/shared/bulk/batch-lines.ts';
 import type { BatchStore, ChunkPart } from '@headrace/shared/bulk/batch-store.ts';
 import type { ChunkPlan } from '@headrace/shared/bulk/chunk-plan.ts';
 import { answerColumns, resultTable } from '@headrace/shared/bulk/documents.ts';
 import { readChunk } from '@headrace/shared/bulk/input.ts';
 import { type FileStore, fileBlobKey, fileObject } from '@headrace/shared/files.ts';
-import { newFileId } from '@headrace/shared/ids.ts';
+import { fileIdOf } from '@headrace/shared/ids.ts';
+import type { Inputs } from '@headrace/shared/inputs/index.ts';
 import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import type { BatchPlans } from '../batch-plans.ts';
 import { writeRows } from '../formats/write-rows.ts';
+import { cleanUp } from './clean-up.ts';
 
 export interface AssembleDeps {
   batches: BatchStore;
   files: FileStore;
   blobs: BlobStore;
+  inputs: Inputs;
   plans: BatchPlans;
   models: ModelCatalogue;
   /** How long output files are kept. */
@@ -32,33 +35,43 @@ type Kind = 'output' | 'errors';
 
 /**
  * Puts the parts of a batch together, in the order of its input: one file of results, one of
- * errors. Requests that were not run are in the latter. A second run begins anew; the first that
- * ends counts.
+ * errors. Requests that were not run are in the latter. A second run writes the same files once
+ * more; the first that ends counts.
  */
 export function createAssemble(deps: AssembleDeps): (id: string) => Promise<void> {
   const now = deps.now ?? Date.now;
 
   return async (id) => {
     const batch = await deps.batches.read(id);
-    if (batch?.state.status !== 'finalizing') return;
-    const plan = await deps.plans.read(id);
-    const output = await writeFile(deps, batch, { kind: 'output', plan, now });
-    const errors = await writeFile(deps, batch, { kind: 'errors', plan, now });
-    const to: BatchStatus = batch.state.outcome;
-    const fields = {
-      [`${to}_ms`]: now(),
-      ...(output === null ? {} : { output_file_id: output }),
-      ...(errors === null ? {} : { error_file_id: errors }),
-    };
-    if (!(await deps.batches.move(id, { from: ['finalizing'], to, fields }))) {
-      const { tenant } = batch.definition;
-      for (const file of [output, errors]) {
-        if (file !== null) await deps.files.remove({ tenant, id: file });
-      }
-      return;
-    }
-    await deps.blobs.deleteAll(batchPrefix(id));
+    if (batch?.state.status === 'finalizing') await finish(batch);
+    // Also when only this had failed.
+    await cleanUp(deps, id);
   };
+
+  async function finish(batch: StoredBatch): Promise<void> {
+    const { id } = batch.definition;
+    const plan = await deps.plans.read(id);
+    try {
+      if (plan === null && batch.state.chunks > 0) throw new BlobError('missing', 'no plan');
+      const output = await writeFile(deps, batch, { kind: 'output', plan, now });
+      const errors = await writeFile(deps, batch, { kind: 'errors', plan, now });
+      await end(id, batch.state.outcome, {
+        ...(output === null ? {} : { output_file_id: output }),
+        ...(errors === null ? {} : { error_file_id: errors }),
+      });
+    } catch (error) {
+      if (!(error instanceof BlobError) || error.reason !== 'missing') throw error;
+      // Either another run has ended it, and deleted them, or the storage has lost them.
+      const message = 'What the batch has come to is not in the file storage any more.';
+      const lost: BatchError = { code: 'results_gone', message, param: null, line: null };
+      await end(id, 'failed', { errors: JSON.stringify([lost]) });
+    }
+  }
+
+  async function end(id: string, to: BatchStatus, fields: Record<string, string>): Promise<void> {
+    const all = { ...fields, [`${to}_ms`]: now() };
+    await deps.batches.move(id, { from: ['finalizing'], to, fields: all });
+  }
 }
 
 interface Writing {
@@ -71,7 +84,7 @@ interface Writing {
 async function writeFile(deps: AssembleDeps, batch: StoredBatch, { kind, plan, now }: Writing) {
   if (plan === null || batch.definition.dry_run) return null;
   const { tenant, id: batchId, output_ttl_s } = batch.definition;
-  const id = newFileId(now());
+  const id = fileIdOf(`${batchId} ${kind}`, batch.state.finalizing_ms ?? 0);
   await deps.files.reserve({ tenant, id }, now() + WRITE_LEASE_MS);
   const format = kind === 'output' ? outputFormat(deps, batch) : ERRORS_FORMAT;
   const content = writeRows(contentOf(deps, batch, { kind, plan }), format);
@@ -128,25 +141,25 @@ async function* partContent(blobs: BlobStore, key: ChunkPart[Kind]): AsyncGenera
   yield* content;
 }
 
-/** The rows of a chunk that was not run; nothing, if the input is gone. */
+/** The rows of a chunk that was not run; nothing, if the input is gone or is another one. */
 async function* notRun(
-  { blobs, models }: AssembleDeps,
+  deps: AssembleDeps,
   batch: StoredBatch,
   { plan, index }: { plan: ChunkPlan; index: number },
 ): AsyncGenerator<Uint8Array> {
   const { definition, state } = batch;
   const code = `batch_${state.outcome}` as const;
   if (code === 'batch_completed') throw new Error(`chunk ${index} of ${definition.id} is not done`);
-  const reader = createBatchLines(batch, (name) => models.resolve(name));
+  const reader = createBatchLines(batch, (name) => deps.models.resolve(name));
   try {
     const chunk = plan.payload(definition.id, index);
-    for await (const lines of readChunk(blobs, batch, chunk)) {
+    for await (const lines of readChunk(deps, batch, chunk)) {
       const written = lines.map((line) => {
         return reader.notRun({ line: line.number, customId: reader.idOf(line) }, code);
       });
       yield Buffer.from(written.join(''));
     }
   } catch (error) {
-    if (!(error instanceof BlobError) || error.reason !== 'missing') throw error;
+    if (inputFailure(error, definition) === null) throw error;
   }
 }

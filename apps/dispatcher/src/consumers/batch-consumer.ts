@@ -1,3 +1,6 @@
+import type { BatchStatus } from '@headrace/shared/bulk/batch.ts';
+import { waitingFor } from '@headrace/shared/bulk/batch-failures.ts';
+import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import { BULK } from '@headrace/shared/queues.ts';
 import { type Job, Worker } from 'bullmq';
@@ -7,6 +10,9 @@ import { z } from 'zod';
 interface BatchConsumerOptions {
   queue: string;
   run: (batch: string) => Promise<void>;
+  /** In which a batch is while it is run. */
+  status: BatchStatus;
+  batches: BatchStore;
   redis: Redis;
   prefix: string;
   log: Logger;
@@ -16,10 +22,23 @@ const BatchJob = z.object({ batch: z.string() });
 /** Batches that one dispatcher plans, or assembles, at once. */
 const CONCURRENCY = 2;
 
-/** Takes the jobs of one of the dispatcher's own queues, one batch each. */
+/**
+ * Takes the jobs of one of the dispatcher's own queues, one batch each. A batch that cannot go on
+ * says why, and is tried again.
+ */
 export function startBatchConsumer(options: BatchConsumerOptions): Worker {
-  const { queue, run, redis, prefix, log } = options;
-  const worker = new Worker(queue, (job: Job) => run(BatchJob.parse(job.data).batch), {
+  const { queue, run, status, batches, redis, prefix, log } = options;
+  const process = async (job: Job) => {
+    const { batch } = BatchJob.parse(job.data);
+    try {
+      await run(batch);
+    } catch (error) {
+      const reason = waitingFor(error);
+      if (reason !== null) await batches.wait(batch, status, reason).catch(() => undefined);
+      throw error;
+    }
+  };
+  const worker = new Worker(queue, process, {
     connection: redis,
     prefix,
     concurrency: CONCURRENCY,

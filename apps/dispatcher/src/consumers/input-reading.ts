@@ -1,4 +1,4 @@
-import type { BlobStore } from '@headrace/shared/blobs/blob-store.ts';
+import { BlobError, type BlobStore } from '@headrace/shared/blobs/blob-store.ts';
 import type { BatchError, StoredBatch } from '@headrace/shared/bulk/batch.ts';
 import { stagedBlobKey } from '@headrace/shared/bulk/batch-blobs.ts';
 import { type BatchLines, createBatchLines } from '@headrace/shared/bulk/batch-lines.ts';
@@ -10,13 +10,17 @@ import { oneModel } from '@headrace/shared/bulk/one-model.ts';
 import { encodeStaged, type StagedRow } from '@headrace/shared/bulk/staged-line.ts';
 import { type Column, ColumnFinder } from '@headrace/shared/bulk/table.ts';
 import { fileBlobKey } from '@headrace/shared/files.ts';
+import type { Inputs } from '@headrace/shared/inputs/index.ts';
+import type { ReadableBlob } from '@headrace/shared/inputs/readable-blob.ts';
 import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
+import type { Compression } from '../formats/compression.ts';
 import { failedRows } from '../formats/failed-rows.ts';
 import { FormatError } from '../formats/format-error.ts';
 import { hasLines, inputCompression, openRows, type RowSource } from '../formats/read-rows.ts';
 
 export interface InputReadingDeps {
   blobs: BlobStore;
+  inputs: Inputs;
   models: ModelCatalogue;
   chunkRows: number;
   chunkBytes: number;
@@ -39,6 +43,8 @@ export class InputReading {
   /** Whether the rows were written anew. */
   staged = false;
   columns: Column[] = [];
+  /** What the input was, if others may change it. */
+  version: string | null = null;
   readonly #deps: InputReadingDeps;
   readonly #batch: StoredBatch;
   readonly #errorFile: string | null;
@@ -61,28 +67,43 @@ export class InputReading {
   /** @throws FormatError when the input is not what it is said to be; BlobError */
   async run(): Promise<void> {
     const { definition } = this.#batch;
-    const compression = await inputCompression(this.#deps.blobs, definition);
+    const input = await this.#open();
+    const compression = await inputCompression(input, definition);
     const isWhole = definition.retry_of === null;
     const canBeCut = isWhole && compression === 'none' && hasLines(definition);
     let columns: Column[] | null = null;
-    if (canBeCut) await this.#readLines();
-    else columns = await this.#stage(compression);
+    if (canBeCut) await this.#readLines(input);
+    else columns = await this.#stage(input, compression);
     if (this.#finder !== null) this.columns = columns ?? this.#found(this.#finder);
     if (this.total === 0) this.problems.push(this.#nothing());
   }
 
-  async #readLines(): Promise<void> {
-    const content = await this.#deps.blobs.read(fileBlobKey(this.#batch.definition.input_file_id));
+  /** The input as it is now, which it has to be until the last chunk of it is read. */
+  async #open(): Promise<ReadableBlob> {
+    const { inputs } = this.#deps;
+    const { definition } = this.#batch;
+    const found = await inputs.open(definition, null).stat();
+    if (found === null) throw new BlobError('missing', 'the input does not exist');
+    this.version = found.version;
+    const { input_version } = definition;
+    if (input_version === null || input_version === found.version) {
+      return inputs.open(definition, found.version);
+    }
+    throw new BlobError('changed', 'the input is not that of the batch that is tried again');
+  }
+
+  async #readLines(input: ReadableBlob): Promise<void> {
+    const content = await input.read();
     for await (const lines of splitLines(content, { maxLineBytes: MAX_LINE_BYTES })) {
       for (const line of lines) this.#take(line);
     }
   }
 
   /** @returns the columns that the input declares */
-  async #stage(compression: Awaited<ReturnType<typeof inputCompression>>) {
+  async #stage(input: ReadableBlob, compression: Compression) {
     const { blobs, maxInputBytes: maxBytes } = this.#deps;
     const { definition } = this.#batch;
-    const source = await openRows(definition, { blobs, maxBytes, compression });
+    const source = await openRows(definition, { input, maxBytes, compression });
     const rows = this.#errorFile === null ? source.rows : await this.#failed(source.rows);
     await blobs.put(stagedBlobKey(definition.id), this.#written(rows));
     this.staged = true;

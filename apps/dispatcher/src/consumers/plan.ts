@@ -1,10 +1,11 @@
-import { BlobError } from '@headrace/shared/blobs/blob-store.ts';
 import type { BatchDefinition, BatchError } from '@headrace/shared/bulk/batch.ts';
 import { planBlobKey } from '@headrace/shared/bulk/batch-blobs.ts';
+import { inputFailure } from '@headrace/shared/bulk/batch-failures.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { encodePlan } from '@headrace/shared/bulk/chunk-plan.ts';
 import { AppError } from '@headrace/shared/errors.ts';
 import { FormatError } from '../formats/format-error.ts';
+import { cleanUp } from './clean-up.ts';
 import { InputReading, type InputReadingDeps, problem } from './input-reading.ts';
 
 export interface PlanDeps extends InputReadingDeps {
@@ -17,7 +18,8 @@ const MAX_DUPLICATES = 10_000;
 /**
  * Reads the whole input of a batch once: checks every line, finds out which model it is for, and
  * cuts it into chunks. A line that is wrong comes to the error file later; a batch without any good
- * line fails here, and says why. A second run comes to the same plan.
+ * line fails here, and says why. A second run comes to the same plan. What it has written for a
+ * batch that does not go on is deleted.
  */
 export function createPlan(deps: PlanDeps): (id: string) => Promise<void> {
   const now = deps.now ?? Date.now;
@@ -33,11 +35,12 @@ export function createPlan(deps: PlanDeps): (id: string) => Promise<void> {
   async function fail(id: string, errors: BatchError[]): Promise<void> {
     const fields = { failed_ms: now(), errors: JSON.stringify(errors) };
     await deps.batches.move(id, { from: ['validating'], to: 'failed', fields });
+    await cleanUp(deps, id);
   }
 
   return async (id) => {
     const batch = await deps.batches.read(id);
-    if (batch?.state.status !== 'validating') return;
+    if (batch?.state.status !== 'validating') return cleanUp(deps, id);
     let reading: InputReading | null = null;
     try {
       reading = new InputReading(deps, batch, await errorFileOf(batch.definition));
@@ -53,10 +56,16 @@ export function createPlan(deps: PlanDeps): (id: string) => Promise<void> {
         ...{ model, total, chunks: chunks.length, in_progress_ms: now() },
         invalid: total - good,
         ...{ staged: reading.staged ? 1 : 0, columns: JSON.stringify(reading.columns) },
+        ...(reading.version === null ? {} : { input_version: reading.version }),
       };
-      await deps.batches.move(id, { from: ['validating'], to: 'in_progress', fields });
+      const moved = await deps.batches.move(id, {
+        from: ['validating'],
+        to: 'in_progress',
+        fields,
+      });
+      if (!moved) await cleanUp(deps, id);
     } catch (error) {
-      const known = fatal(error);
+      const known = fatal(error, batch.definition);
       if (known === null) throw error;
       await fail(id, [known]);
     } finally {
@@ -76,12 +85,14 @@ function sampled<T>(chunks: T[]): T[] {
 }
 
 /** What no second try would change; null for anything else. */
-function fatal(error: unknown): BatchError | null {
-  if (error instanceof FormatError)
+function fatal(error: unknown, definition: BatchDefinition): BatchError | null {
+  if (error instanceof FormatError) {
     return { ...problem(error.code, error.message), line: error.line };
-  if (error instanceof AppError) return problem(error.code, error.message);
-  if (!(error instanceof BlobError) || error.reason !== 'missing') return null;
-  return problem('input_file_gone', 'The input file does not exist any more.');
+  }
+  if (error instanceof AppError) {
+    return { ...problem(error.code, error.message), param: error.param };
+  }
+  return inputFailure(error, definition);
 }
 
 function tooManyDuplicates(): BatchError {

@@ -1,8 +1,9 @@
 import { pipeline, type Readable, type Transform } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
-import { BlobError, type BlobStore } from '@headrace/shared/blobs/blob-store.ts';
+import { BlobError } from '@headrace/shared/blobs/blob-store.ts';
 import type { Documents } from '@headrace/shared/bulk/documents.ts';
+import type { ReadableBlob } from '@headrace/shared/inputs/readable-blob.ts';
 import { FormatError } from './format-error.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
@@ -14,21 +15,20 @@ const MAGIC: Record<Exclude<Compression, 'none'>, Buffer> = {
 
 /** What the first bytes of an input say, unless the caller has said it. */
 export async function compressionOf(
-  blobs: BlobStore,
-  key: string,
+  input: ReadableBlob,
   declared: Documents['compression'],
 ): Promise<Compression> {
   if (declared !== 'auto') return declared;
-  const head = await firstBytes(blobs, key);
+  const head = await firstBytes(input);
   for (const [name, magic] of Object.entries(MAGIC)) {
     if (head.subarray(0, magic.length).equals(magic)) return name as keyof typeof MAGIC;
   }
   return 'none';
 }
 
-async function firstBytes(blobs: BlobStore, key: string): Promise<Buffer> {
+async function firstBytes(input: ReadableBlob): Promise<Buffer> {
   try {
-    return await buffer(await blobs.read(key, { start: 0, end: 4 }));
+    return await buffer(await input.read({ start: 0, end: 4 }));
   } catch (error) {
     if (error instanceof BlobError && error.reason === 'range') return Buffer.alloc(0);
     throw error;

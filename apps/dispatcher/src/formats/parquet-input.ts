@@ -1,7 +1,8 @@
 import { buffer } from 'node:stream/consumers';
-import { BlobError, type BlobStore } from '@headrace/shared/blobs/blob-store.ts';
+import { BlobError } from '@headrace/shared/blobs/blob-store.ts';
 import type { StagedRow } from '@headrace/shared/bulk/staged-line.ts';
 import type { Column, ColumnType } from '@headrace/shared/bulk/table.ts';
+import type { ReadableBlob } from '@headrace/shared/inputs/readable-blob.ts';
 import {
   type AsyncBuffer,
   type FileMetaData,
@@ -30,13 +31,13 @@ export interface ParquetInput {
 }
 
 /** @throws FormatError when it is no Parquet file */
-export async function openParquet(blobs: BlobStore, key: string): Promise<ParquetInput> {
-  const info = await blobs.stat(key);
+export async function openParquet(input: ReadableBlob): Promise<ParquetInput> {
+  const info = await input.stat();
   if (info === null) throw new BlobError('missing', 'the input is gone');
   const file: AsyncBuffer = {
     byteLength: info.sizeBytes,
     async slice(start, end = info.sizeBytes) {
-      const bytes = await buffer(await blobs.read(key, { start, end }));
+      const bytes = await buffer(await input.read({ start, end }));
       return bytes.buffer.slice(
         bytes.byteOffset,
         bytes.byteOffset + bytes.byteLength,

@@ -1,12 +1,11 @@
 import { isUtf8 } from 'node:buffer';
-import type { BlobStore } from '@headrace/shared/blobs/blob-store.ts';
 import type { BatchDefinition } from '@headrace/shared/bulk/batch.ts';
 import type { Documents } from '@headrace/shared/bulk/documents.ts';
 import { MAX_LINE_BYTES } from '@headrace/shared/bulk/line-json.ts';
 import { type Line, splitLines } from '@headrace/shared/bulk/lines.ts';
 import type { StagedRow } from '@headrace/shared/bulk/staged-line.ts';
 import { type Column, MAX_COLUMNS } from '@headrace/shared/bulk/table.ts';
-import { fileBlobKey } from '@headrace/shared/files.ts';
+import type { ReadableBlob } from '@headrace/shared/inputs/readable-blob.ts';
 import { type Compression, compressionOf, expand } from './compression.ts';
 import { csvRows } from './csv.ts';
 import { FormatError } from './format-error.ts';
@@ -20,7 +19,7 @@ export interface RowSource {
 }
 
 interface RowSourceOptions {
-  blobs: BlobStore;
+  input: ReadableBlob;
   /** Most bytes that a compressed input may expand to. */
   maxBytes: number;
   compression: Compression;
@@ -28,12 +27,11 @@ interface RowSourceOptions {
 
 /** How the content of an input is packed; lines that are not packed can be cut as they are. */
 export async function inputCompression(
-  blobs: BlobStore,
-  { input_file_id, scoring }: BatchDefinition,
+  input: ReadableBlob,
+  { scoring }: BatchDefinition,
 ): Promise<Compression> {
   const declared = scoring?.documents.compression ?? 'auto';
-  const key = fileBlobKey(input_file_id);
-  const compression = await compressionOf(blobs, key, declared);
+  const compression = await compressionOf(input, declared);
   if (compression === 'none' || scoring?.documents.format !== 'parquet') return compression;
   const message = `documents.compression: Parquet cannot be read through ${compression}; it is packed inside.`;
   throw new FormatError('invalid_compression', message);
@@ -47,16 +45,15 @@ export function hasLines(definition: BatchDefinition): boolean {
 /** @throws FormatError when the input is not what it is said to be */
 export async function openRows(
   definition: BatchDefinition,
-  { blobs, maxBytes, compression }: RowSourceOptions,
+  { input, maxBytes, compression }: RowSourceOptions,
 ): Promise<RowSource> {
-  const key = fileBlobKey(definition.input_file_id);
   const { scoring } = definition;
   if (scoring?.documents.format === 'parquet') {
-    const input = await openParquet(blobs, key);
+    const parquet = await openParquet(input);
     const choose = chooser(scoring.documents, scoring.output.join);
-    return { rows: input.rows({ choose }), columns: () => input.columns };
+    return { rows: parquet.rows({ choose }), columns: () => parquet.columns };
   }
-  const content = expand(await blobs.read(key), compression, maxBytes);
+  const content = expand(await input.read(), compression, maxBytes);
   if (scoring === null || hasLines(definition))
     return { rows: lineRows(content), columns: () => null };
   let columns: Column[] = [];

@@ -1,5 +1,6 @@
-import { BlobError, type BlobStore } from '@headrace/shared/blobs/blob-store.ts';
+import type { BlobStore } from '@headrace/shared/blobs/blob-store.ts';
 import type { StoredBatch } from '@headrace/shared/bulk/batch.ts';
+import { inputFailure, waitingFor } from '@headrace/shared/bulk/batch-failures.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import {
@@ -111,7 +112,8 @@ export class BulkConsumer {
         await job.moveToWait(token);
         throw new WaitingError();
       }
-      if (error instanceof BlobError) await this.#explain(chunk.batch, error);
+      // Whether Redis takes it or not, the failure is this one.
+      await this.#explain(batch, error).catch(() => undefined);
       throw error;
     }
   }
@@ -149,17 +151,17 @@ export class BulkConsumer {
     }
   }
 
-  /** Says in the batch why it does not go on; a missing input never comes back. */
-  async #explain(id: string, error: BlobError): Promise<void> {
+  /** Says in the batch why it does not go on; an input that is gone never comes back. */
+  async #explain({ definition }: StoredBatch, error: unknown): Promise<void> {
     const { batches } = this.#deps;
-    if (error.reason !== 'missing') {
-      await batches.set(id, { waiting_for: `the file storage: ${error.reason}` });
-      return;
-    }
-    const gone = { code: 'input_file_gone', line: null, param: 'input_file_id' };
-    const message = 'The input file was deleted while the batch ran.';
-    const errors = JSON.stringify([{ ...gone, message }]);
-    const fields = { outcome: 'failed', errors, finalizing_ms: Date.now() };
+    const { id } = definition;
+    const reason = waitingFor(error);
+    if (reason !== null) return batches.wait(id, 'in_progress', reason);
+    const lost = inputFailure(error, definition);
+    if (lost === null) return;
+    const fields = {
+      ...{ outcome: 'failed', finalizing_ms: Date.now(), errors: JSON.stringify([lost]) },
+    };
     await batches.move(id, { from: ['in_progress'], to: 'finalizing', fields });
   }
 }

@@ -13,6 +13,7 @@ import type { ChunkPart, FinishedChunk } from '@headrace/shared/bulk/batch-store
 import { readChunk } from '@headrace/shared/bulk/input.ts';
 import type { Line } from '@headrace/shared/bulk/lines.ts';
 import { errorBody } from '@headrace/shared/errors.ts';
+import type { Inputs } from '@headrace/shared/inputs/index.ts';
 import type { ServedModel } from '@headrace/shared/model-catalogue.ts';
 import type { ChunkPayload } from '@headrace/shared/queues.ts';
 import type { ApartResult, ApartRun } from '../inference/apart-run.ts';
@@ -27,6 +28,7 @@ export interface ChunkRunDeps {
   resolve: (name: string) => ServedModel;
   pipeline: Pipeline;
   blobs: BlobStore;
+  inputs: Inputs;
   /** A run that takes longer fails its rows. */
   rowTimeoutMs: number;
 }
@@ -68,9 +70,9 @@ export class ChunkRun {
   }
 
   async #finish(): Promise<FinishedChunk> {
-    const { batch, blobs, chunk } = this.#deps;
+    const { batch, chunk } = this.#deps;
     const lines: ReadLine[] = [];
-    for await (const some of readChunk(blobs, batch, chunk)) {
+    for await (const some of readChunk(this.#deps, batch, chunk)) {
       for (const line of some) lines.push(this.#read(line));
     }
     this.#abandoned.signal.throwIfAborted();

@@ -47,12 +47,20 @@ export interface BlobStore {
 }
 
 /**
- * `full`: no room left. `unavailable`: does not answer, or is overloaded. `refused`: the store does
- * not let us, or there is no such bucket.
+ * `changed`: not what it was before. `full`: no room left. `read-only`: takes no writes at the
+ * moment. `unavailable`: does not answer, or is overloaded. `refused`: the store does not let us, or
+ * there is no such bucket.
  */
-export type BlobFailure = 'missing' | 'range' | 'full' | 'unavailable' | 'refused';
+export type BlobFailure =
+  | 'missing'
+  | 'range'
+  | 'changed'
+  | 'full'
+  | 'read-only'
+  | 'unavailable'
+  | 'refused';
 
-const RETRYABLE = new Set<BlobFailure>(['full', 'unavailable']);
+const RETRYABLE = new Set<BlobFailure>(['full', 'read-only', 'unavailable']);
 
 export class BlobError extends Error {
   readonly reason: BlobFailure;

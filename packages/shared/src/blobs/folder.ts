@@ -23,6 +23,7 @@ import {
   checkKey,
   checkPrefix,
 } from './blob-store.ts';
+import { BlobContent } from './content.ts';
 
 /** Unfinished writes; no key begins with a dot. */
 const TEMPORARY = '.tmp';
@@ -49,7 +50,7 @@ export class FolderBlobStore implements BlobStore {
   ): Promise<number> {
     const path = this.#pathOf(key);
     const temporary = join(this.#root, TEMPORARY, randomUUID());
-    return attempt(async () => {
+    try {
       await makeFolder(dirname(temporary));
       const file = await open(temporary, 'wx', 0o600);
       try {
@@ -62,7 +63,9 @@ export class FolderBlobStore implements BlobStore {
         await unlink(temporary).catch(() => undefined);
         throw error;
       }
-    });
+    } catch (error) {
+      throw putFailure(error);
+    }
   }
 
   async stat(key: string): Promise<BlobInfo | null> {
@@ -89,7 +92,8 @@ export class FolderBlobStore implements BlobStore {
         await file.close();
         return Readable.from([]);
       }
-      return file.createReadStream({ start, end: end - 1, highWaterMark: RANGE_BYTES });
+      const content = file.createReadStream({ start, end: end - 1, highWaterMark: RANGE_BYTES });
+      return new BlobContent(content, { failure: folderFailure });
     });
   }
 
@@ -240,16 +244,30 @@ const REASONS: Record<string, BlobFailure> = {
   EISDIR: 'missing',
   ENOSPC: 'full',
   EDQUOT: 'full',
+  // The largest file that the process, or the file system, may write.
+  EFBIG: 'full',
+  EROFS: 'read-only',
   EACCES: 'refused',
   EPERM: 'refused',
-  EROFS: 'refused',
 };
 
 /** What the caller's own stream fails with stays as it is. */
 function blobFailure(error: unknown): unknown {
-  if (!(error instanceof Error) || !('syscall' in error)) return error;
-  const code = codeOf(error);
-  return new BlobError(REASONS[code] ?? 'unavailable', `the folder of blobs: ${code}`, error);
+  return error instanceof Error && 'syscall' in error ? folderFailure(error) : error;
+}
+
+/** A write has nothing to miss: a folder that went away meanwhile is made again by the next try. */
+function putFailure(error: unknown): unknown {
+  const failure = blobFailure(error);
+  if (!(failure instanceof BlobError) || failure.reason !== 'missing') return failure;
+  return new BlobError('unavailable', failure.message, error);
+}
+
+/** @returns a BlobError for whatever it is */
+export function folderFailure(error: unknown): BlobError {
+  if (error instanceof BlobError) return error;
+  const code = codeOf(error) || 'unknown';
+  return new BlobError(REASONS[code] ?? 'unavailable', `the folder of files: ${code}`, error);
 }
 
 function codeOf(error: unknown): string {

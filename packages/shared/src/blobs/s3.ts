@@ -1,59 +1,38 @@
 import { Readable } from 'node:stream';
-import {
-  DeleteObjectCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  S3Client,
-  type S3ClientConfig,
-} from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
 import {
   BlobError,
-  type BlobFailure,
   type BlobInfo,
   type BlobStore,
   type ByteRange,
   checkKey,
   checkPrefix,
 } from './blob-store.ts';
+import { attemptS3, type S3ClientOptions, S3Objects, s3Failure } from './s3-client.ts';
 
-export interface S3Options {
+export interface S3Options extends S3ClientOptions {
   bucket: string;
   /** In front of every key; empty, or ends with `/`. */
   prefix: string;
-  /** Of a store that is not Amazon's own, such as `https://minio.example:9000`. */
-  endpoint?: string;
-  region: string;
-  /** `endpoint/bucket/key` instead of `bucket.endpoint/key`. */
-  pathStyle: boolean;
   /** Keys that one listing asks for. */
   pageKeys?: number;
-  /** Of an attempt, without a byte from the store. */
-  requestTimeoutMs?: number;
 }
 
 /** A blob of up to 8 MiB is one request; memory of a write is bounded by three parts. */
 const PART_BYTES = 8 * 1024 * 1024;
 const PARTS_AT_ONCE = 3;
-const ATTEMPTS = 4;
-const CONNECT_MS = 5_000;
-const REQUEST_MS = 30_000;
 const DELETES_AT_ONCE = 16;
 
-/**
- * Blobs as objects of an S3 bucket, or of any store with its protocol. Credentials come from where
- * the AWS SDK looks for them: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or the role of the
- * machine.
- */
+/** Blobs as objects of an S3 bucket, or of any store with its protocol. */
 export class S3BlobStore implements BlobStore {
-  readonly #client: S3Client;
+  readonly #objects: S3Objects;
   readonly #bucket: string;
   readonly #prefix: string;
   readonly #pageKeys: number;
 
   constructor(options: S3Options) {
-    this.#client = new S3Client(clientConfig(options));
+    this.#objects = new S3Objects(options);
     this.#bucket = options.bucket;
     this.#prefix = options.prefix;
     this.#pageKeys = options.pageKeys ?? 1_000;
@@ -66,7 +45,7 @@ export class S3BlobStore implements BlobStore {
   ): Promise<number> {
     const content = new Counted(body, signal);
     const upload = new Upload({
-      client: this.#client,
+      client: this.#objects.client,
       params: { ...this.#object(key), Body: Readable.from(content) },
       partSize: PART_BYTES,
       queueSize: PARTS_AT_ONCE,
@@ -76,36 +55,25 @@ export class S3BlobStore implements BlobStore {
       await upload.done();
       return content.bytes;
     } catch (error) {
-      throw content.failure ?? blobFailure(error);
+      throw content.failure ?? putFailure(error);
     }
   }
 
   async stat(key: string): Promise<BlobInfo | null> {
-    const object = this.#object(key);
-    try {
-      const found = await attempt(() => this.#client.send(new HeadObjectCommand(object)));
-      const modifiedMs = found.LastModified?.getTime() ?? 0;
-      return { key, sizeBytes: found.ContentLength ?? 0, modifiedMs };
-    } catch (error) {
-      if (error instanceof BlobError && error.reason === 'missing') return null;
-      throw error;
-    }
+    const found = await this.#objects.stat(this.#object(key));
+    if (found === null) return null;
+    return { key, sizeBytes: found.sizeBytes, modifiedMs: found.modifiedMs };
   }
 
-  async read(key: string, { start, end }: ByteRange = { start: 0 }): Promise<Readable> {
-    if (start === end) return this.#nothing(key, start);
-    const whole = start === 0 && end === undefined;
-    const last = end === undefined ? '' : end - 1;
-    const range = whole ? {} : { Range: `bytes=${start}-${last}` };
-    const command = new GetObjectCommand({ ...this.#object(key), ...range });
-    const { Body } = await attempt(() => this.#client.send(command));
-    if (Body instanceof Readable) return Body;
-    throw new BlobError('unavailable', 'S3 gave no content');
+  async read(key: string, range: ByteRange = { start: 0 }): Promise<Readable> {
+    const object = this.#object(key);
+    if (range.start === range.end) return this.#nothing(key, range.start);
+    return this.#objects.read(object, range);
   }
 
   async delete(key: string): Promise<void> {
     const object = this.#object(key);
-    await attempt(() => this.#client.send(new DeleteObjectCommand(object)));
+    await attemptS3(() => this.#objects.client.send(new DeleteObjectCommand(object)));
   }
 
   async *list(prefix: string): AsyncGenerator<BlobInfo> {
@@ -118,7 +86,7 @@ export class S3BlobStore implements BlobStore {
         MaxKeys: this.#pageKeys,
         ...(after === undefined ? {} : { ContinuationToken: after }),
       });
-      const page = await attempt(() => this.#client.send(command));
+      const page = await attemptS3(() => this.#objects.client.send(command));
       for (const { Key = '', Size = 0, LastModified } of page.Contents ?? []) {
         const key = Key.slice(this.#prefix.length);
         yield { key, sizeBytes: Size, modifiedMs: LastModified?.getTime() ?? 0 };
@@ -148,7 +116,7 @@ export class S3BlobStore implements BlobStore {
   }
 
   async close(): Promise<void> {
-    this.#client.destroy();
+    this.#objects.close();
   }
 
   /** HTTP has no empty range. */
@@ -165,21 +133,11 @@ export class S3BlobStore implements BlobStore {
   }
 }
 
-function clientConfig(options: S3Options): S3ClientConfig {
-  return {
-    region: options.region,
-    forcePathStyle: options.pathStyle,
-    ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
-    maxAttempts: ATTEMPTS,
-    requestHandler: {
-      connectionTimeout: CONNECT_MS,
-      requestTimeout: options.requestTimeoutMs ?? REQUEST_MS,
-      throwOnRequestTimeout: true,
-    },
-    // Stores other than Amazon's refuse the checksums that the SDK adds where none is asked for.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-  };
+/** A write has nothing to miss: an upload that the store has forgotten can be begun again. */
+function putFailure(error: unknown): BlobError {
+  const failure = s3Failure(error);
+  if (failure.reason !== 'missing') return failure;
+  return new BlobError('unavailable', failure.message, error);
 }
 
 /** A body on its way: how much has gone, and what it failed with, if it was the body that failed. */
@@ -219,44 +177,4 @@ class Counted implements AsyncIterable<Uint8Array> {
       throw error;
     }
   }
-}
-
-async function attempt<T>(act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    throw blobFailure(error);
-  }
-}
-
-const REASONS: Record<string, BlobFailure> = {
-  NoSuchKey: 'missing',
-  NotFound: 'missing',
-  NoSuchBucket: 'refused',
-  InvalidRange: 'range',
-  CredentialsProviderError: 'refused',
-};
-
-/** The SDK's errors may quote requests: only their name and status go on. */
-function blobFailure(error: unknown): BlobError {
-  const name = error instanceof Error ? error.name : 'unknown';
-  const status = statusOf(error);
-  const reason = REASONS[name] ?? reasonOf(status);
-  return new BlobError(reason, `S3: ${name}${status === null ? '' : ` (${status})`}`, error);
-}
-
-function reasonOf(status: number | null): BlobFailure {
-  if (status === 404) return 'missing';
-  if (status === 416) return 'range';
-  if (status === 507) return 'full';
-  if (status === null || status === 408 || status === 429 || status >= 500) return 'unavailable';
-  return 'refused';
-}
-
-function statusOf(error: unknown): number | null {
-  if (typeof error !== 'object' || error === null || !('$metadata' in error)) return null;
-  const metadata = error.$metadata;
-  if (typeof metadata !== 'object' || metadata === null) return null;
-  const status = 'httpStatusCode' in metadata ? metadata.httpStatusCode : null;
-  return typeof status === 'number' && status >= 300 ? status : null;
 }

@@ -106,6 +106,11 @@ export class BatchStore {
     await this.#redis.hset(this.#keys.batch(id), fields);
   }
 
+  /** Says why a batch does not go on, as long as it stays in its status. */
+  async wait(id: string, status: BatchStatus, reason: string): Promise<void> {
+    await this.move(id, { from: [status], to: status, fields: { waiting_for: reason } });
+  }
+
   async clear(id: string, field: 'waiting_for'): Promise<void> {
     await this.#redis.hdel(this.#keys.batch(id), field);
   }

@@ -53,7 +53,11 @@ export const BatchDefinitionSchema = z.object({
   id: z.string().refine(isBatchId),
   tenant: z.string(),
   endpoint: z.enum(BATCH_ENDPOINTS),
-  input_file_id: z.string().refine(isFileId),
+  input_file_id: z.string().refine(isFileId).nullable(),
+  /** Where the input is, if it is none of our files. */
+  input_url: z.string().nullable().default(null),
+  /** What the input at a URL was in the batch that is tried again; null: whatever it is. */
+  input_version: z.string().nullable().default(null),
   completion_window: z.string(),
   metadata: z.record(z.string(), z.string()),
   created_ms: z.number(),
@@ -111,6 +115,8 @@ export const BatchStateSchema = z.object({
   model: z.string().nullable().default(null),
   total: count,
   ...CHUNK_COUNTS,
+  /** What an input that others may change was when it was planned. */
+  input_version: z.string().nullable().default(null),
   /** Rows that are not valid, as the planner found them. */
   invalid: count,
   chunks: count,
@@ -169,7 +175,8 @@ export const BatchSchema = z
     endpoint: z.enum(BATCH_ENDPOINTS),
     model: z.string().nullable(),
     errors: z.object({ object: z.literal('list'), data: z.array(LineError) }).nullable(),
-    input_file_id: z.string(),
+    input_file_id: z.string().nullable().describe('null where the input was given as a URL.'),
+    input_url: z.string().nullable(),
     ...SCORING_VIEW,
     priority: z.enum(PRIORITIES),
     dry_run: z.boolean(),
@@ -221,7 +228,8 @@ interface ViewOptions {
 /** A stored batch as callers see it. */
 export function batchView(batch: StoredBatch, { nowMs, tokensPerSecond }: ViewOptions): Batch {
   const { definition, state } = batch;
-  const { id, endpoint, input_file_id, completion_window, metadata, scoring } = definition;
+  const { id, endpoint, completion_window, metadata, scoring } = definition;
+  const { input_file_id, input_url } = definition;
   const { status, output_file_id, error_file_id, waiting_for, tokens } = state;
   const { documents = null, output = null, parameters = null } = scoring ?? {};
   const { priority, dry_run, retry_of } = definition;
@@ -235,7 +243,14 @@ export function batchView(batch: StoredBatch, { nowMs, tokensPerSecond }: ViewOp
     errors: state.errors === null ? null : { object: 'list', data: state.errors },
     ...{ documents, output, parameters, priority, dry_run, retry_of },
     estimate: estimateOf(batch, tokensPerSecond),
-    ...{ input_file_id, completion_window, status, paused: state.paused === 1, waiting_for },
+    ...{
+      input_file_id,
+      input_url,
+      completion_window,
+      status,
+      paused: state.paused === 1,
+      waiting_for,
+    },
     ...{ output_file_id, error_file_id },
     created_at: Math.floor(definition.created_ms / 1000),
     in_progress_at: in_progress_at ?? null,

@@ -3,11 +3,13 @@
 -- ARGV[1] statuses it may be in, comma separated  ARGV[2] new status  ARGV[3] batch id
 -- ARGV[4] for a terminal status: TTL of the batch in ms, else ''
 -- then pairs of field and value that are set with it
--- Returns 1 if it was moved.
+-- Returns 1 if it was moved. What it waited for is forgotten, unless that is among the pairs. The
+-- only way into a terminal status, and none leads out of one: who gets 1 for it is the only one.
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status or not string.find(',' .. ARGV[1] .. ',', ',' .. status .. ',', 1, true) then
   return 0
 end
+redis.call('HDEL', KEYS[1], 'waiting_for')
 redis.call('HSET', KEYS[1], 'status', ARGV[2])
 for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 if ARGV[4] ~= '' then

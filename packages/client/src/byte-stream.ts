@@ -1,12 +1,22 @@
 /** Bytes that come piece by piece: a stream of Node or of the web, or anything like one. */
 export type ByteSource = AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>;
 
-/** A stream of the web that takes the next piece only when it is asked for one. */
-export function readableStream(pieces: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+/**
+ * A stream of the web that takes the next piece only when it is asked for one. After `ended` it
+ * takes none, since Node reads the body of a request that was given up to its end.
+ */
+export function readableStream(
+  pieces: AsyncIterable<Uint8Array>,
+  ended?: AbortSignal,
+): ReadableStream<Uint8Array> {
   const iterator = pieces[Symbol.asyncIterator]();
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
+        if (ended?.aborted) {
+          await iterator.return?.();
+          throw ended.reason;
+        }
         const next = await iterator.next();
         if (next.done) controller.close();
         else controller.enqueue(next.value);

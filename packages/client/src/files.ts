@@ -39,9 +39,9 @@ export function createFiles(transport: Transport) {
         ...call,
         method: 'POST',
         path: '/v1/files',
-        body: () => {
+        body: (ended) => {
           const given = typeof content === 'function' ? content() : content;
-          return multipartBody({ fields, filename, content: given, onProgress });
+          return multipartBody({ fields, filename, content: given, onProgress, ended });
         },
         // A file that came twice is kept twice until it expires, and used once.
         repeat: once ? 'never' : 'always',

@@ -7,13 +7,16 @@ export interface Form {
   content: Blob | ByteSource;
   /** Bytes of the file that were taken so far. */
   onProgress?: ((bytes: number) => void) | undefined;
+  /** Aborted when nobody reads the body any more. */
+  ended: AbortSignal;
 }
 
 /**
  * A form with one file, as a body that is never whole in memory. A Blob whose progress nobody wants
  * to know stays one: every browser can send it, and only some can send streams.
  */
-export function multipartBody({ fields, filename, content, onProgress }: Form): RequestBody {
+export function multipartBody(form: Form): RequestBody {
+  const { fields, filename, content, onProgress, ended } = form;
   const boundary = `headrace-${crypto.randomUUID()}`;
   const type = `multipart/form-data; boundary=${boundary}`;
   const part = (disposition: string) =>
@@ -28,7 +31,7 @@ export function multipartBody({ fields, filename, content, onProgress }: Form): 
     return { content: new Blob([head, content, tail]), type };
   }
   const source = content instanceof Blob ? content.stream() : content;
-  return { content: readableStream(around({ head, source, tail, onProgress })), type };
+  return { content: readableStream(around({ head, source, tail, onProgress }), ended), type };
 }
 
 interface Around extends Pick<Form, 'onProgress'> {

@@ -22,8 +22,8 @@ export interface Request extends CallOptions {
   query?: Record<string, string | number | undefined>;
   /** Sent as JSON. */
   json?: unknown;
-  /** Sent as it is; called once for each try. */
-  body?: () => RequestBody;
+  /** Sent as it is; called once for each try, with a signal that says when that has ended. */
+  body?: (ended: AbortSignal) => RequestBody;
   headers?: Record<string, string>;
   /** `GET` and `DELETE` are repeated always, what changes things only if it was refused. */
   repeat?: Repeat;
@@ -55,14 +55,15 @@ export function createTransport(options: ClientOptions): Transport {
   async function attempt<T>(request: Request, read: Read<T>): Promise<T> {
     const { method = 'GET', path, query = {}, json, body, headers, signal } = request;
     const { timeoutMs = TIMEOUT_MS } = request;
-    const given = json === undefined ? body?.() : jsonBody(json);
+    const ended = new AbortController();
+    const given = json === undefined ? body?.(ended.signal) : jsonBody(json);
     const type = given === undefined ? {} : { 'content-type': given.type };
     const limit = withTimeout(signal, timeoutMs);
     try {
       const response = await fetch(`${base}${path}${queryString(query)}`, {
         method,
         headers: { ...authorization, ...type, ...headers },
-        ...(given === undefined ? {} : { body: given.content, duplex: 'half' }),
+        ...(given === undefined ? {} : bodyOf(given)),
         ...(limit.signal === undefined ? {} : { signal: limit.signal }),
       });
       if (!response.ok) throw await errorOf(response);
@@ -72,6 +73,7 @@ export function createTransport(options: ClientOptions): Transport {
       throw connectionErrorOf(error, { base, timedOut: limit.passed() });
     } finally {
       limit.clear();
+      ended.abort();
     }
   }
 
@@ -112,6 +114,14 @@ async function readJson<T>(response: Response): Promise<T> {
 
 function jsonBody(json: unknown): RequestBody {
   return { content: new Blob([JSON.stringify(json)]), type: 'application/json' };
+}
+
+/**
+ * A stream is sent but once: to be able to follow a redirect, Node would keep all of it in memory.
+ */
+function bodyOf({ content }: RequestBody): RequestInit {
+  if (!(content instanceof ReadableStream)) return { body: content };
+  return { body: content, duplex: 'half', redirect: 'error' };
 }
 
 /** The caller's signal, or the time is over; the time no longer counts after `clear`. */

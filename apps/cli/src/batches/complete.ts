@@ -31,7 +31,7 @@ async function pause(
   output: string,
 ): Promise<ExitCode> {
   const resume = command(`resume ${id} -o ${quoted(output)}`);
-  terminal.say('\nPausing …');
+  terminal.say('Pausing …');
   try {
     await client.batches.pause(id, { maxRetries: PAUSE_RETRIES });
   } catch (error) {

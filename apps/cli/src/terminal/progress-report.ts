@@ -15,6 +15,8 @@ interface ReportOptions {
 const TERMINAL_MS = 100;
 const PLAIN_MS = 5_000;
 const SPEED_WINDOW_MS = 10_000;
+// Some terminals have no size, and say 0.
+const UNKNOWN_COLUMNS = 80;
 const CLEAR_LINE = '\r\x1b[K';
 
 export type ProgressReport = ReturnType<typeof createProgressReport>;
@@ -41,7 +43,9 @@ export function createProgressReport({ stream, quiet, now = Date.now }: ReportOp
       const perSecond = meter.add(progress.done, at);
       if (at - shownAt < everyMs) return;
       const given = { ...progress, perSecond };
-      const line = isTerminal ? progressBar(given, stream.columns ?? 80) : progressText(given);
+      const line = isTerminal
+        ? progressBar(given, stream.columns || UNKNOWN_COLUMNS)
+        : progressText(given);
       if (line === shown) return;
       stream.write(isTerminal ? `${CLEAR_LINE}${line}` : `${line}\n`);
       shown = line;

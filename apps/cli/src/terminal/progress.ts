@@ -13,19 +13,20 @@ export interface Progress {
   note?: string | null;
 }
 
-const BAR_WIDTH = 24;
+const LONGEST_BAR = 24;
+const SHORTEST_BAR = 8;
 
-/** One line for a terminal of a width, with a bar where the end is known. */
+/** One line for a terminal, with a bar where the end is known and there is room for one. */
 export function progressBar(progress: Progress, columns: number): string {
-  const { label, done, total } = progress;
+  const text = progressText(progress);
+  // One column stays free: a full line would be broken, and could not be written over.
+  const room = columns - 2 - text.length;
   const part = partOf(progress);
-  const full = Math.round((part ?? 0) * BAR_WIDTH);
-  const bar = part === null ? '' : `${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)} `;
-  const line = `${label} ${bar}${figures(progress)}`;
-  if (line.length < columns) return line;
-  // Better without its bar than broken over two lines, which could not be written over.
-  const short = total === null ? `${label} ${amount(done, progress.unit)}` : progressText(progress);
-  return short.slice(0, Math.max(0, columns - 1));
+  if (part === null || room < SHORTEST_BAR) return text.slice(0, Math.max(0, columns - 1));
+  const width = Math.min(LONGEST_BAR, room);
+  const full = Math.round(part * width);
+  const bar = `${'█'.repeat(full)}${'░'.repeat(width - full)}`;
+  return `${progress.label} ${bar} ${figures(progress)}`;
 }
 
 /** The same for a log. */

@@ -79,9 +79,7 @@ interface Scoring {
 async function score(session: Session, scoring: Scoring): Promise<ExitCode> {
   const { terminal, command } = session;
   const { request, output, detach } = scoring;
-  const input = await openInput(scoring.input, session.stdin);
-  await checkRequest(session, request);
-  const { file, batch } = await submit(session, input, request);
+  const { file, batch } = await submitInput(session, scoring);
   if (request.dry_run === true) return dryRun(session, { file, batch });
   if (detach) {
     const fetch = command(`resume ${batch.id} -o ${quoted(output)}`);
@@ -106,6 +104,16 @@ async function checkRequest({ client, interrupt }: Session, request: NewBatch): 
     await client.batches.create({ ...request, input_file_id: NO_FILE }, call);
   } catch (error) {
     if (!(error instanceof HeadraceError) || error.param !== 'input_file_id') throw error;
+  }
+}
+
+async function submitInput(session: Session, { input: path, request }: Scoring) {
+  const input = await openInput(path, session.stdin);
+  try {
+    await checkRequest(session, request);
+    return await submit(session, input, request);
+  } finally {
+    input.close();
   }
 }
 

@@ -79,7 +79,10 @@ export class SpeedMeter {
     // A new try begins anew.
     if (done < (this.#samples.at(-1)?.done ?? 0)) this.#samples = [];
     this.#samples.push({ atMs, done });
-    while ((this.#samples[1]?.atMs ?? atMs) < atMs - this.#windowMs) this.#samples.shift();
+    const sinceMs = atMs - this.#windowMs;
+    while (this.#samples.length > 2 && (this.#samples[0]?.atMs ?? atMs) < sinceMs) {
+      this.#samples.shift();
+    }
     const first = this.#samples[0];
     if (first === undefined || atMs <= first.atMs || done <= first.done) return null;
     return ((done - first.done) * 1000) / (atMs - first.atMs);

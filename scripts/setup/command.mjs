@@ -9,15 +9,15 @@ const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGKILL: 9 };
  * Runs a command on this terminal and passes signals on to it.
  * @param {string} file
  * @param {string[]} args
- * @param {{ env: NodeJS.ProcessEnv, tied?: boolean }} options
+ * @param {{ env: NodeJS.ProcessEnv, tied?: boolean, cwd?: string }} options
  *   `tied` gives it an IPC channel, by which it notices when this process is killed
  * @returns {Promise<number>} its exit code, as a shell would give it
  */
-export function passThrough(file, args, { env, tied = false }) {
+export function passThrough(file, args, { env, tied = false, cwd = ROOT }) {
   const stdio = /** @type {const} */ (['inherit', 'inherit', 'inherit']);
   const child = spawn(file, args, {
     stdio: tied ? [...stdio, 'ipc'] : [...stdio],
-    cwd: ROOT,
+    cwd,
     env,
   });
   const forwards = FORWARDED.map((signal) => {

@@ -80,11 +80,15 @@ function readImports(
 
 function resolve(path: string, specifier: string): string {
   if (specifier.startsWith('.')) return posix.join(posix.dirname(path), specifier);
-  const ours = /^@headrace\/([^/]+)\/?(.*)$/.exec(specifier);
-  if (ours) return `${ours[1] === 'shared' ? 'packages' : 'apps'}/${ours[1]}/src/${ours[2]}`;
+  const [, ours, file] = /^@headrace\/([^/]+)\/?(.*)$/.exec(specifier) ?? [];
+  if (ours !== undefined) {
+    return `${PACKAGES.has(ours) ? 'packages' : 'apps'}/${ours}/src/${file || 'index.ts'}`;
+  }
   const [scope = '', name = ''] = specifier.split('/');
   return scope.startsWith('@') ? `${scope}/${name}` : scope;
 }
+
+const PACKAGES = new Set(['shared', 'client']);
 
 function createLineFinder(text: string): (offset: number) => number {
   const starts = [0];

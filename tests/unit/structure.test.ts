@@ -6,8 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { readSource, type SourceFile } from '../helpers/source-file.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const GLOBS = ['{apps,packages}/*/src/**/*.ts', '{tests,bench}/**/*.ts', 'scripts/**/*.mjs'];
-const ENTRIES = /\/(main|engine-process|tokenizer-thread)\.ts$/;
+const GLOBS = [
+  '{apps,packages}/*/src/**/*.ts',
+  '{tests,bench}/**/*.ts',
+  'scripts/**/*.mjs',
+  'apps/*/bin/*.mjs',
+];
+const ENTRIES = /\/(main|engine-process|tokenizer-thread)\.ts$|\/bin\//;
+const CLIENT = 'packages/client/src/';
+const CLI_IMPORTS = /^(apps\/cli\/|packages\/client\/src\/index\.ts$|node:|commander$)/;
 const LONGEST_FILE = 400;
 const LONGEST_FUNCTION = 80;
 const MOST_PARAMETERS = 3;
@@ -26,13 +33,29 @@ interface Rule {
 
 const rules: Rule[] = [
   {
-    name: 'an app imports packages/shared and itself, never another app',
+    name: 'an app imports packages and itself, never another app',
     problems: ({ path, imports }) =>
       imports
         .map(({ target }) => target)
-        .filter((target) => isIn(path, 'apps/') && /^(apps|packages)\//.test(target))
-        .filter((target) => !isIn(target, 'packages/shared/') && appOf(target) !== appOf(path)),
+        .filter((target) => isIn(path, 'apps/') && isIn(target, 'apps/'))
+        .filter((target) => appOf(target) !== appOf(path)),
     broken: { 'apps/api/src/a.ts': "import { b } from '../../worker/src/b.ts';" },
+  },
+  {
+    name: 'the CLI knows nothing of a server but what its client knows',
+    problems: ({ path, imports }) =>
+      imports
+        .map(({ target }) => target)
+        .filter((target) => isIn(path, 'apps/cli/src/') && !CLI_IMPORTS.test(target)),
+    broken: { 'apps/cli/src/a.ts': "import { isBatchId } from '@headrace/shared/ids.ts';" },
+  },
+  {
+    name: 'the client imports nothing, so that it runs in a browser',
+    problems: ({ path, imports }) =>
+      imports
+        .map(({ target }) => target)
+        .filter((target) => isIn(path, CLIENT) && !isIn(target, CLIENT)),
+    broken: { 'packages/client/src/a.ts': "import { Readable } from 'node:stream';" },
   },
   {
     name: 'a package never imports an app',

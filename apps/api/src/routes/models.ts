@@ -43,7 +43,7 @@ const ModelSchema = Version.extend({
   default: z.boolean().describe('Used by requests that name no model.'),
   versions: z.array(Version).describe('Newest first.'),
 }).meta({ id: 'Model' });
-type Model = z.infer<typeof ModelSchema>;
+export type Model = z.infer<typeof ModelSchema>;
 
 export function addModelRoutes(app: ApiApp, deps: AppDeps): void {
   addRoute(

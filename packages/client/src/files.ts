@@ -1,0 +1,77 @@
+import type { FileObject } from './api-types.ts';
+import type { ByteSource } from './byte-stream.ts';
+import { type Content, openContent } from './content.ts';
+import { multipartBody } from './multipart.ts';
+import type { CallOptions, Transport } from './transport.ts';
+
+export interface Upload extends CallOptions {
+  /**
+   * The content. A function gives it anew for each try; a Blob can be read again as well. What can
+   * be read only once is sent only once.
+   */
+  content: Blob | ByteSource | (() => Blob | ByteSource);
+  filename: string;
+  /** `batch`: lines of requests; `user_data`: documents. */
+  purpose: 'batch' | 'user_data';
+  expiresAfterS?: number | undefined;
+  /**
+   * Bytes that were sent so far; begins anew with each try. Streams the body, which not every
+   * browser can.
+   */
+  onProgress?: ((bytes: number) => void) | undefined;
+}
+
+export interface Range extends CallOptions {
+  /** First byte. */
+  start?: number | undefined;
+  /** Byte after the last one. */
+  end?: number | undefined;
+}
+
+export function createFiles(transport: Transport) {
+  return {
+    /** Streams a file up, at the pace of the connection and of the server. */
+    upload(upload: Upload): Promise<FileObject> {
+      const { content, filename, purpose, expiresAfterS, onProgress, ...call } = upload;
+      const fields = { purpose, ...expiry(expiresAfterS) };
+      const once = !(content instanceof Blob) && typeof content !== 'function';
+      return transport.json({
+        ...call,
+        method: 'POST',
+        path: '/v1/files',
+        body: (ended) => {
+          const given = typeof content === 'function' ? content() : content;
+          return multipartBody({ fields, filename, content: given, onProgress, ended });
+        },
+        // A file that came twice is kept twice until it expires, and used once.
+        repeat: once ? 'never' : 'always',
+        timeoutMs: null,
+      });
+    },
+
+    get(id: string, call: CallOptions = {}): Promise<FileObject> {
+      return transport.json({ ...call, path: pathOf(id) });
+    },
+
+    /**
+     * The content, or a range of it, as a stream. Where the connection breaks, it goes on at the
+     * byte that is missing, as often as `maxRetries` says without one more byte.
+     */
+    content(id: string, range: Range = {}): Promise<Content> {
+      return openContent(transport, `${pathOf(id)}/content`, range);
+    },
+
+    async delete(id: string, call: CallOptions = {}): Promise<void> {
+      await transport.json({ ...call, method: 'DELETE', path: pathOf(id) });
+    },
+  };
+}
+
+function pathOf(id: string): string {
+  return `/v1/files/${encodeURIComponent(id)}`;
+}
+
+function expiry(seconds: number | undefined): Record<string, string> {
+  if (seconds === undefined) return {};
+  return { 'expires_after[anchor]': 'created_at', 'expires_after[seconds]': `${seconds}` };
+}

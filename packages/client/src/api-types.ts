@@ -133,7 +133,9 @@ type Compression = 'auto' | 'none' | 'gzip' | 'zstd';
 type BatchEndpoint = '/v1/jobs' | '/v1/embeddings';
 
 export interface BatchRequest {
-  input_file_id: string;
+  /** This, or `input_url`. */
+  input_file_id?: string | undefined;
+  input_url?: string | undefined;
   endpoint?: BatchEndpoint | undefined;
   model?: string | undefined;
   documents?:
@@ -160,7 +162,8 @@ export interface Batch {
   endpoint: BatchEndpoint;
   model: string | null;
   errors: { object: 'list'; data: BatchProblem[] } | null;
-  input_file_id: string;
+  input_file_id: string | null;
+  input_url: string | null;
   documents: {
     format: InputFormat;
     text: string;

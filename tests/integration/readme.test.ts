@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { JobSchema } from '@headrace/shared/jobs.ts';
 import { z } from 'zod';
 import { withConfiguration } from '../../scripts/docs/readme-config.ts';
@@ -9,26 +13,31 @@ import {
   type ApiProcess,
   type ServiceProcess,
   startApi,
+  startDispatcher,
   startWorker,
 } from '../helpers/processes.ts';
 import { startRedis, type TestRedis, testPrefix } from '../helpers/redis.ts';
 
-const readme = readFileSync(fileURLToPath(new URL('../../README.md', import.meta.url)), 'utf8');
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
 
 let redis: TestRedis;
 let api: ApiProcess;
-let worker: ServiceProcess;
+let others: ServiceProcess[] = [];
+const folder = mkdtempSync(join(tmpdir(), 'headrace-readme-'));
 before(async () => {
   redis = await startRedis();
-  const env = { REDIS_URL: redis.url, HEADRACE_PREFIX: testPrefix() };
+  const env = { REDIS_URL: redis.url, HEADRACE_PREFIX: testPrefix(), HEADRACE_BLOBS: folder };
   api = await startApi({ env });
-  worker = await startWorker({
-    env: { ...env, HEADRACE_ENGINES: '1', HEADRACE_MODELS: 'sentiment,minilm' },
-  });
+  others = await Promise.all([
+    startWorker({ env: { ...env, HEADRACE_ENGINES: '1', HEADRACE_MODELS: 'sentiment,minilm' } }),
+    startDispatcher({ env }),
+  ]);
 });
 after(async () => {
-  await Promise.all([api?.stop(), worker?.stop()]);
+  await Promise.all([api?.stop(), ...others.map((service) => service.stop())]);
   await redis?.stop();
+  rmSync(folder, { recursive: true, force: true });
 });
 
 /** The curl commands of the README in order, each on one line. */
@@ -83,6 +92,17 @@ describe('what the README shows', () => {
   test('minilm gives 384 numbers', async () => {
     const job = JobSchema.parse((await curl(command(3))).json);
     assert.equal(job.output?.[0]?.embedding?.length, 384);
+  });
+
+  test("a batch through OpenAI's client is the example, and prints what stands below it", async () => {
+    const [, code, , shown] =
+      /```js\n([\s\S]*?)```([\s\S]*?)```text\n([\s\S]*?)```/.exec(readme) ?? [];
+    const example = join(ROOT, 'examples/openai-batch.mjs');
+    assert.equal(code, readFileSync(example, 'utf8'));
+    const env = { ...process.env, HEADRACE_URL: api.url };
+    const { stdout } = await promisify(execFile)(process.execPath, [example], { env });
+    const rounded = (text = '') => text.replaceAll(/0\.\d+/g, (score) => Number(score).toFixed(5));
+    assert.equal(rounded(stdout), rounded(shown));
   });
 
   test('its table of variables is that of the code', () => {

@@ -109,6 +109,61 @@ describe('a tokenizer pool', () => {
   });
 });
 
+describe('rows of a group', () => {
+  test('come back together and in order, with what is wrong with one of them', async () => {
+    const pool = createPool({ threads: 2 });
+    await pool.loadModel(MODEL, TINY);
+    const inline = inlineOf(TINY);
+    const rows = Array.from({ length: 900 }, (_, i) => ({
+      input: single(`the ${'cat, '.repeat(i % 7)} ${i}${i === 400 ? 'x '.repeat(40) : ''}`),
+      overflow: i === 400 ? ('error' as const) : ('truncate' as const),
+    }));
+    const tokenized = await pool.tokenizeAll(MODEL, rows);
+    assert.equal(tokenized.length, rows.length);
+    for (const [i, { input, overflow }] of rows.entries()) {
+      const found = tokenized[i];
+      if (i !== 400) assert.deepEqual(found, inline(input, overflow), `row ${i}`);
+      else assert.equal(found instanceof AppError && found.code, 'text_too_long');
+    }
+    assert.deepEqual(await pool.tokenizeAll(MODEL, []), []);
+  });
+
+  test('let a row pass that somebody waits for', async () => {
+    const gate = createGate();
+    const pool = createPool({ threads: 1, entry: FAULTY });
+    await pool.loadModel(MODEL, TINY);
+    const order: string[] = [];
+    const note = (name: string) => () => void order.push(name);
+    const group = Array.from({ length: 2_000 }, (_, i) => ({
+      input: single(i === 0 ? 'hold' : 'the cat'),
+      overflow: 'truncate' as const,
+    }));
+    const all = pool.tokenizeAll(MODEL, group).then(note('group'));
+    await gate.begun;
+    const one = pool.tokenize(MODEL, single('cat'), 'truncate').then(note('row'));
+    await new Promise((resolve) => setImmediate(resolve));
+    gate.open();
+    await Promise.all([all, one]);
+    assert.deepEqual(order, ['row', 'group']);
+  });
+
+  test('fail together when the pool stops, and lose only the row that kills a thread', async () => {
+    const pool = createPool({ threads: 1, entry: FAULTY });
+    await pool.loadModel(MODEL, TINY);
+    const texts = ['the cat', 'crash', 'a dog'];
+    const rows = texts.map((text) => ({ input: single(text), overflow: 'truncate' as const }));
+    const codes = (await pool.tokenizeAll(MODEL, rows)).map((row) =>
+      row instanceof AppError ? row.code : null,
+    );
+    assert.deepEqual(codes, [null, 'tokenizer_failed', null]);
+    const rejected = rejectsWith(pool.tokenizeAll(MODEL, rows), 'not_ready');
+    await pool.stop();
+    await rejected;
+    await rejectsWith(pool.tokenizeAll(MODEL, rows), 'not_ready');
+    await rejectsWith(pool.tokenizeAll('unknown@1', rows), 'not_ready');
+  });
+});
+
 describe('a tokenizer thread that dies', () => {
   for (const fault of ['crash', 'throw', 'exhaust']) {
     test(`of ${fault} takes only its row with it, and is replaced`, async () => {

@@ -39,13 +39,13 @@ class StillRunner implements BatchRunner {
   }
 
   /** Answers the oldest run: each row with its length. */
-  async answer(): Promise<TensorBatch> {
+  async answer(inferMs = 1): Promise<TensorBatch> {
     const run = this.running.shift();
     assert.ok(run, 'nothing runs');
     const outcomes = run.batch.encodings.map(
       ({ ids }): EncodingOutcome => ({ ok: true, values: Float32Array.of(ids.length) }),
     );
-    run.settle({ outcomes, inferMs: 1 });
+    run.settle({ outcomes, inferMs });
     await nextTurn();
     this.onFree?.();
     return run.batch;
@@ -264,6 +264,24 @@ describe('batches that were prepared elsewhere', () => {
       assert.ok(turns < 40, 'it was starved');
     }
     assert.ok(turns > 5, 'it had its turn before the others');
+  });
+
+  test('wait in no engine while runs are long, so that a row waits for one of them', async () => {
+    const { batcher, runner } = setUp({ maxQueueDelayMs: 0 });
+    for (let i = 0; i < 5; i++) batcher.addPrepared(prepared(3 + i));
+    await nextTurn();
+    assert.equal(runner.running.length, 2);
+    await runner.answer(100);
+    assert.equal(runner.running.length, 1);
+    const late = row(50);
+    batcher.add(late);
+    await nextTurn();
+    await runner.answer(100);
+    assert.deepEqual((await runner.answer()).encodings, [late.encoding]);
+    assert.equal(runner.running.length, 1);
+    await runner.answer(5);
+    assert.equal(runner.running.length, 2);
+    assert.equal((await runner.answer(5)).longest, 6);
   });
 
   test('do not run when nobody wants them any more', async () => {

@@ -84,6 +84,12 @@ class WaitingRow implements ShelvedRow {
 /** While rows of the shelf and prepared batches wait, the latter get one turn of so many. */
 const PREPARED_TURN = 16;
 
+/**
+ * Behind a run that takes longer, no prepared batch is put: an engine loses less than a millisecond
+ * until it has its next one, and a row of the shelf would wait for both.
+ */
+const SHORT_RUN_MS = 20;
+
 /** A small batch waits for company while it holds less than this share of the token budget. */
 const SMALL_BATCH = 0.5;
 
@@ -101,6 +107,8 @@ export class Batcher {
   /** Batches as they are to be run. */
   readonly #prepared: PreparedBatch[] = [];
   #sincePrepared = 0;
+  /** Of the prepared batch that was answered last. */
+  #preparedRunMs = 0;
   /** What is in an engine's hands, with the time from which on it is late. */
   readonly #running = new Map<BatcherRow, number>();
   readonly #runningPrepared = new Map<PreparedBatch, number>();
@@ -207,10 +215,11 @@ export class Batcher {
     });
   }
 
-  /** Undefined while rows of the shelf go first. */
+  /** Undefined while rows of the shelf go first, or none should wait in an engine. */
   #nextPrepared(): PreparedBatch | undefined {
     const isTheirTurn = this.#shelf.size === 0 || this.#sincePrepared >= PREPARED_TURN;
-    if (!isTheirTurn) return undefined;
+    const mayWait = this.#preparedRunMs <= SHORT_RUN_MS;
+    if (!isTheirTurn || !(mayWait || this.#options.runner.idleEngines > 0)) return undefined;
     for (;;) {
       const batch = this.#prepared.shift();
       if (batch === undefined) return undefined;
@@ -259,6 +268,7 @@ export class Batcher {
     const done = this.#options.runner.run({ encodings, longest }, this.#options.runTimeoutMs);
     done.then(
       ({ outcomes, inferMs }) => {
+        this.#preparedRunMs = inferMs;
         if (this.#runningPrepared.delete(batch)) batch.onOutcomes(outcomes);
         const tokens = encodings.reduce((sum, { ids }) => sum + ids.length, 0);
         const rows = encodings.length;

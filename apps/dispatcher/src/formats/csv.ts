@@ -60,6 +60,8 @@ interface CsvRecord {
 
 const OPTIONS: Options = {
   bom: true,
+  // A lone \r ends no line: everything else that reads lines here agrees.
+  record_delimiter: ['\r\n', '\n'],
   info: true,
   // What is wrong with a record is for us to say, and stops nothing.
   relax_column_count: true,

@@ -21,6 +21,10 @@ interface ParquetOptions {
 
 /** A row group is held whole, as it is and as rows. */
 const MAX_GROUP_BYTES = 1024 ** 3;
+const MAX_GROUP_ROWS = 50_000_000;
+const MAX_FOOTER_BYTES = 64 * 1024 ** 2;
+/** Length of the footer, and four letters. */
+const TAIL_BYTES = 8;
 const ROWS_A_STEP = 256;
 
 /** A Parquet file of which only the footer has been read. */
@@ -44,11 +48,36 @@ export async function openParquet(input: ReadableBlob): Promise<ParquetInput> {
       ) as ArrayBuffer;
     },
   };
+  await checkTail(file);
   const metadata = await reading('the footer', () => parquetMetadataAsync(file));
+  checkColumns(metadata);
   return {
     columns: parquetSchema(metadata).children.map(columnOf),
     rows: (options) => readRows(file, metadata, options),
   };
+}
+
+/** Before anything is read of a length that the file itself names. */
+async function checkTail(file: AsyncBuffer): Promise<void> {
+  if (file.byteLength < TAIL_BYTES) throw invalid('The file is too short to be Parquet.');
+  const tail = Buffer.from(await file.slice(file.byteLength - TAIL_BYTES));
+  const letters = tail.toString('latin1', TAIL_BYTES / 2);
+  if (letters === 'PARE') throw invalid('The Parquet file is encrypted.');
+  if (letters !== 'PAR1') throw invalid('The file does not end as a Parquet file does.');
+  const bytes = tail.readUInt32LE(0);
+  if (bytes <= MAX_FOOTER_BYTES) return;
+  throw invalid(`The footer has ${bytes} bytes, the limit is ${MAX_FOOTER_BYTES}.`);
+}
+
+function checkColumns(metadata: FileMetaData): void {
+  const columns = metadata.row_groups.flatMap((group) => group.columns);
+  if (columns.some(({ crypto_metadata }) => crypto_metadata !== undefined)) {
+    throw invalid('Columns of the Parquet file are encrypted.');
+  }
+}
+
+function invalid(message: string, row: number | null = null): FormatError {
+  return new FormatError('invalid_parquet', message, row);
 }
 
 async function* readRows(
@@ -80,8 +109,10 @@ function checkGroup(group: FileMetaData['row_groups'][number], index: number, co
   const bytes = group.columns
     .filter(({ meta_data }) => columns.includes(meta_data?.path_in_schema[0] ?? ''))
     .reduce((sum, { meta_data }) => sum + Number(meta_data?.total_uncompressed_size ?? 0), 0);
-  if (bytes <= MAX_GROUP_BYTES) return;
-  const message = `Row group ${index + 1} has ${bytes} bytes, the limit is ${MAX_GROUP_BYTES}; write smaller row groups.`;
+  const rows = Number(group.num_rows);
+  if (bytes <= MAX_GROUP_BYTES && rows <= MAX_GROUP_ROWS) return;
+  const limits = `${MAX_GROUP_BYTES} bytes and ${MAX_GROUP_ROWS} rows`;
+  const message = `Row group ${index + 1} has ${bytes} bytes and ${rows} rows, the limits are ${limits}; write smaller row groups.`;
   throw new FormatError('row_group_too_large', message);
 }
 
@@ -90,7 +121,9 @@ async function reading<T>(what: string, read: () => Promise<T>, row: number | nu
     return await read();
   } catch (error) {
     if (error instanceof BlobError && error.reason !== 'range') throw error;
-    throw new FormatError('invalid_parquet', `The Parquet file is broken in ${what}.`, row);
+    const isUnknown = error instanceof Error && /unsupported/i.test(error.message);
+    const problem = isUnknown ? 'has something that is not supported' : 'is broken';
+    throw invalid(`The Parquet file ${problem} in ${what}.`, row);
   }
 }
 

@@ -272,7 +272,7 @@ describe('a batch', () => {
     assert.deepEqual(rowsOf(read('fetched.jsonl')), [...first, ...rest]);
     const wrong = await run(['results', id, '-o', 'fetched.csv']);
     assert.equal(wrong.exitCode, 2);
-    assert.match(wrong.err, /writes jsonl/);
+    assert.match(wrong.err, /jsonl is written/);
   });
 
   test('that is cancelled keeps what is done; a retry runs what was left', async () => {

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { JobSchema } from '@headrace/shared/jobs.ts';
 import { z } from 'zod';
 import { withConfiguration } from '../../scripts/docs/readme-config.ts';
+import { startCli } from '../helpers/cli.ts';
 import {
   type ApiProcess,
   type ServiceProcess,
   startApi,
+  startDispatcher,
   startWorker,
 } from '../helpers/processes.ts';
 import { startRedis, type TestRedis, testPrefix } from '../helpers/redis.ts';
@@ -18,17 +22,23 @@ const readme = readFileSync(fileURLToPath(new URL('../../README.md', import.meta
 let redis: TestRedis;
 let api: ApiProcess;
 let worker: ServiceProcess;
+let dispatcher: ServiceProcess;
+let folder: string;
 before(async () => {
   redis = await startRedis();
-  const env = { REDIS_URL: redis.url, HEADRACE_PREFIX: testPrefix() };
+  folder = mkdtempSync(join(tmpdir(), 'headrace-readme-'));
+  const files = { HEADRACE_BLOBS: join(folder, 'blobs') };
+  const env = { REDIS_URL: redis.url, HEADRACE_PREFIX: testPrefix(), ...files };
   api = await startApi({ env });
+  dispatcher = await startDispatcher({ env });
   worker = await startWorker({
     env: { ...env, HEADRACE_ENGINES: '1', HEADRACE_MODELS: 'sentiment,minilm' },
   });
 });
 after(async () => {
-  await Promise.all([api?.stop(), worker?.stop()]);
+  await Promise.all([api?.stop(), worker?.stop(), dispatcher?.stop()]);
   await redis?.stop();
+  rmSync(folder, { recursive: true, force: true });
 });
 
 /** The curl commands of the README in order, each on one line. */
@@ -83,6 +93,22 @@ describe('what the README shows', () => {
   test('minilm gives 384 numbers', async () => {
     const job = JobSchema.parse((await curl(command(3))).json);
     assert.equal(job.output?.[0]?.embedding?.length, 384);
+  });
+
+  test('a file is scored as it is shown', async () => {
+    const [input = '', output = ''] = [...readme.matchAll(/```csv\n([\s\S]*?)```/g)].map(
+      ([, text]) => text,
+    );
+    const shown = /^npx headrace (score .*)\n```\n\n```\n([\s\S]*?)```$/m.exec(readme);
+    const [, args = '', printed = ''] = shown ?? [];
+    writeFileSync(join(folder, 'reviews.csv'), input);
+    const env = { HEADRACE_URL: api.url };
+    const cli = startCli(args.split(' '), { cwd: folder, env });
+    assert.equal(await cli.exitCode, 0, cli.stderr());
+    const plain = (text: string) => text.replace(/batch_\w+|batch_…/, '').replace(/ in .* s /, '');
+    assert.equal(plain(cli.stderr()), plain(printed));
+    const rounded = (csv: string) => csv.replace(/0\.\d+/g, (score) => Number(score).toFixed(5));
+    assert.equal(rounded(readFileSync(join(folder, 'scored.csv'), 'utf8')), rounded(output));
   });
 
   test('its table of variables is that of the code', () => {

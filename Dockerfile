@@ -4,8 +4,10 @@ ENV NODE_ENV=production
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY apps/api/package.json apps/api/
+COPY apps/cli/package.json apps/cli/
 COPY apps/dispatcher/package.json apps/dispatcher/
 COPY apps/worker/package.json apps/worker/
+COPY packages/client/package.json packages/client/
 COPY packages/shared/package.json packages/shared/
 # Without install scripts: that of ONNX Runtime would download CUDA libraries.
 RUN npm ci --omit=dev --ignore-scripts && npm cache clean --force

@@ -70,6 +70,10 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+const tokenized = () => ({
+  ...{ encodings: [{ ids: new Int32Array(10), typeIds: null }], tokens: 10, truncated: false },
+});
+
 /** A batch of one chunk, handed out. */
 async function handOut(deps: { store: BatchStore; queue: Queue }): Promise<string> {
   const blobs = await openBlobStore(folder);
@@ -107,9 +111,8 @@ test('a batch that is cancelled has no more runs than the engines hold', async (
   });
   const pipeline = new Pipeline({
     ...{ batcher, limits: LIMITS, task: models.resolve(MODEL).task },
-    tokenize: async () => ({
-      ...{ encodings: [{ ids: new Int32Array(10), typeIds: null }], tokens: 10, truncated: false },
-    }),
+    tokenize: async () => tokenized(),
+    tokenizeAll: async (rows) => rows.map(tokenized),
   });
   const store = new BatchStore(redis, createKeyspace(prefix));
   const queueName = bulkQueueName(MODEL);

@@ -190,6 +190,8 @@ describe('headrace score', () => {
     // What is wrong with these rows themselves is not tried again.
     const again = await run(['retry', told.batch.id, '-o', 'holes.out.csv']);
     assert.equal(again.exitCode, 1, again.err);
+    assert.match(again.err, /nothing_to_retry/);
+    assert.equal(rowsOf(read('holes.out.csv.errors.jsonl')).length, 9);
   });
 
   test('estimates in a dry run, and keeps nothing', async () => {
@@ -272,7 +274,7 @@ describe('a batch', () => {
     assert.deepEqual(rowsOf(read('fetched.jsonl')), [...first, ...rest]);
     const wrong = await run(['results', id, '-o', 'fetched.csv']);
     assert.equal(wrong.exitCode, 2);
-    assert.match(wrong.err, /writes jsonl/);
+    assert.match(wrong.err, /jsonl is written/);
   });
 
   test('that is cancelled keeps what is done; a retry runs what was left', async () => {
@@ -309,6 +311,18 @@ describe('a job', () => {
     assert.equal(finished.exitCode, 1);
     assert.match(finished.err, /"code":"job_already_finished"/);
   });
+});
+
+test('the client turns texts into the vectors that a job gives', async () => {
+  const request = { model: 'tiny-embedder', input: ['the cat', 'a dog'] };
+  const { id } = await client.jobs.submit(request);
+  const { vectors, model, tokens } = await client.embed(request);
+  const job = await client.jobs.wait(id);
+  assert.deepEqual([model, tokens], [job.model, job.usage?.tokens]);
+  for (const [i, vector] of vectors.entries()) {
+    const { embedding } = job.output?.[i] ?? {};
+    assert.deepEqual([...vector], [...Float32Array.from(z.array(z.number()).parse(embedding))]);
+  }
 });
 
 test('models are listed', async () => {

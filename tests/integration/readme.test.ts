@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { JobSchema } from '@headrace/shared/jobs.ts';
 import { z } from 'zod';
 import { withConfiguration } from '../../scripts/docs/readme-config.ts';
+import { startCli } from '../helpers/cli.ts';
 import {
   type ApiProcess,
   type ServiceProcess,
@@ -27,7 +28,11 @@ let others: ServiceProcess[] = [];
 const folder = mkdtempSync(join(tmpdir(), 'headrace-readme-'));
 before(async () => {
   redis = await startRedis();
-  const env = { REDIS_URL: redis.url, HEADRACE_PREFIX: testPrefix(), HEADRACE_BLOBS: folder };
+  const env = {
+    REDIS_URL: redis.url,
+    HEADRACE_PREFIX: testPrefix(),
+    HEADRACE_BLOBS: join(folder, 'blobs'),
+  };
   api = await startApi({ env });
   others = await Promise.all([
     startWorker({ env: { ...env, HEADRACE_ENGINES: '1', HEADRACE_MODELS: 'sentiment,minilm' } }),
@@ -103,6 +108,22 @@ describe('what the README shows', () => {
     const { stdout } = await promisify(execFile)(process.execPath, [example], { env });
     const rounded = (text = '') => text.replaceAll(/0\.\d+/g, (score) => Number(score).toFixed(5));
     assert.equal(rounded(stdout), rounded(shown));
+  });
+
+  test('a file is scored as it is shown', async () => {
+    const [input = '', output = ''] = [...readme.matchAll(/```csv\n([\s\S]*?)```/g)].map(
+      ([, text]) => text,
+    );
+    const shown = /^npx headrace (score .*)\n```\n\n```\n([\s\S]*?)```$/m.exec(readme);
+    const [, args = '', printed = ''] = shown ?? [];
+    writeFileSync(join(folder, 'reviews.csv'), input);
+    const env = { HEADRACE_URL: api.url };
+    const cli = startCli(args.split(' '), { cwd: folder, env });
+    assert.equal(await cli.exitCode, 0, cli.stderr());
+    const plain = (text: string) => text.replace(/batch_\w+|batch_…/, '').replace(/ in .* s /, '');
+    assert.equal(plain(cli.stderr()), plain(printed));
+    const rounded = (csv: string) => csv.replace(/0\.\d+/g, (score) => Number(score).toFixed(5));
+    assert.equal(rounded(readFileSync(join(folder, 'scored.csv'), 'utf8')), rounded(output));
   });
 
   test('its table of variables is that of the code', () => {

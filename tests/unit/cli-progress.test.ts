@@ -32,6 +32,7 @@ describe('a line of progress', () => {
   test('says no more than what is known', () => {
     const unknown = { ...half, total: null, perSecond: null, note: null };
     assert.equal(progressBar(unknown, 80), 'scoring 500 rows');
+    assert.equal(progressBar({ ...unknown, label: 'checking', done: 0 }, 80), 'checking');
     const upload = {
       ...unknown,
       label: 'uploading',

@@ -58,6 +58,10 @@ describe('the format of a file', () => {
       isUsage(/tsv is not written[\s\S]*\.csv, \.jsonl or \.parquet/),
     );
     assert.throws(() => of('a'), isUsage(/--output-format/));
+    assert.throws(
+      () => outputFormat({ path: 'a.csv.gz', given: 'jsonl' }),
+      isUsage(/named like csv/),
+    );
     assert.throws(() => of('a.parquet.gz'), isUsage(/packed already/));
     assert.deepEqual(['a.csv.gz', 'a.csv.zst', 'a.csv', '-'].map(outputPacking), [
       'gzip',

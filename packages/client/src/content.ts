@@ -1,8 +1,14 @@
 import { delay } from './delay.ts';
 import { ConnectionError } from './errors.ts';
-import type { Range } from './files.ts';
 import { retryDelayMs } from './retry.ts';
-import type { Transport } from './transport.ts';
+import type { CallOptions, Transport } from './transport.ts';
+
+export interface Range extends CallOptions {
+  /** First byte. */
+  start?: number | undefined;
+  /** Byte after the last one. */
+  end?: number | undefined;
+}
 
 export interface Content {
   /** Of what is sent: the file, or the range of it. */

@@ -1,6 +1,6 @@
 import type { FileObject } from './api-types.ts';
 import type { ByteSource } from './byte-stream.ts';
-import { type Content, openContent } from './content.ts';
+import { type Content, openContent, type Range } from './content.ts';
 import { multipartBody } from './multipart.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
@@ -19,13 +19,6 @@ export interface Upload extends CallOptions {
    * browser can.
    */
   onProgress?: ((bytes: number) => void) | undefined;
-}
-
-export interface Range extends CallOptions {
-  /** First byte. */
-  start?: number | undefined;
-  /** Byte after the last one. */
-  end?: number | undefined;
 }
 
 export function createFiles(transport: Transport) {

@@ -1,6 +1,5 @@
 import { type Batch, HeadraceError } from '@headrace/client';
 import { EXIT, type ExitCode } from '../exit-codes.ts';
-import { usage } from '../failure.ts';
 import { outputFormat, STANDARD } from '../scoring/file-format.ts';
 import type { Session } from '../session.ts';
 import { deliver } from './deliver.ts';
@@ -50,9 +49,7 @@ async function pause(
 
 /** @throws Failure when the file would be of another format than its name says */
 export function checkFormat(batch: Batch, output: string): void {
-  const written = batch.output?.format ?? 'jsonl';
-  if (output === STANDARD || outputFormat({ path: output, given: undefined }) === written) return;
-  throw usage(`${output}: ${batch.id} writes ${written}`, `End the name with .${written}`);
+  if (output !== STANDARD) outputFormat({ path: output, given: batch.output?.format ?? 'jsonl' });
 }
 
 /** As a shell would have to be given it. */

@@ -16,11 +16,11 @@ function errorsPath(output: string): string {
 /** Fetches what a finished batch came to, and says what that is. */
 export async function deliver(session: Session, batch: Batch, output: string): Promise<ExitCode> {
   const { terminal } = session;
-  const { output_file_id, error_file_id } = batch;
+  const { output_file_id } = batch;
   if (output_file_id !== null) {
     await download(session, { fileId: output_file_id, path: output, label: 'downloading' });
   }
-  const errors = await deliverErrors(session, error_file_id, output);
+  const errors = await deliverErrors(session, batch, output);
   if (terminal.json && output !== STANDARD) {
     await terminal.result({ batch, output: output_file_id === null ? null : output, errors }, '');
   }
@@ -30,17 +30,17 @@ export async function deliver(session: Session, batch: Batch, output: string): P
 /** @returns the file of them; null when there is none */
 async function deliverErrors(
   session: Session,
-  fileId: string | null,
+  { output_file_id, error_file_id }: Batch,
   output: string,
 ): Promise<string | null> {
   if (output === STANDARD) return null;
   const path = errorsPath(output);
-  if (fileId === null) {
-    // That of an earlier run would be taken for this one's.
-    await rm(path, { force: true });
+  if (error_file_id === null) {
+    // Beside a new output, that of an earlier run would be taken for this one's.
+    if (output_file_id !== null) await rm(path, { force: true });
     return null;
   }
-  await download(session, { fileId, path, label: 'downloading errors' });
+  await download(session, { fileId: error_file_id, path, label: 'downloading errors' });
   return path;
 }
 

@@ -60,11 +60,11 @@ export function addScore({ program, run }: Commands): void {
 }
 
 function refuseContradictions(common: CommonOptions, options: Options): void {
-  const { output, detach, dryRun } = options;
+  const { output = STANDARD, detach, dryRun } = options;
   if (detach === true && common.local === true) {
     throw usage('--detach: a --local server ends with this command');
   }
-  if (common.json === true && output === undefined && detach !== true && dryRun !== true) {
+  if (common.json === true && output === STANDARD && detach !== true && dryRun !== true) {
     throw usage('--json: the results go to the standard output already', 'Give a file with -o.');
   }
 }

@@ -23,7 +23,7 @@ const ENDINGS: Record<string, InputFormat> = {
 const PACKINGS: Record<string, Packing> = { gz: 'gzip', zst: 'zstd' };
 
 /** What a name says of a file: `reviews.csv.gz` is CSV, packed with gzip. */
-export function readName(path: string): { format: InputFormat | null; packing: Packing | null } {
+function readName(path: string): { format: InputFormat | null; packing: Packing | null } {
   const endings = basename(path).toLowerCase().split('.').slice(1);
   const packing = PACKINGS[endings.at(-1) ?? ''] ?? null;
   if (packing !== null) endings.pop();
@@ -53,6 +53,9 @@ export function outputFormat({ path, given }: Output): OutputFormat {
   if (path === STANDARD) return given ?? 'jsonl';
   const { format, packing } = readName(path);
   const chosen = given ?? writable(path, format);
+  if (format !== null && format !== chosen) {
+    throw usage(`${path}: is named like ${format}, but ${chosen} is written`);
+  }
   if (chosen === 'parquet' && packing !== null) {
     throw usage(`${path}: Parquet is packed already`, 'Leave the second ending away.');
   }

@@ -31,20 +31,20 @@ export function progressBar(progress: Progress, columns: number): string {
 
 /** The same for a log. */
 export function progressText(progress: Progress): string {
-  return `${progress.label} ${figures(progress)}`;
+  return `${progress.label} ${figures(progress)}`.trimEnd();
 }
 
 function figures(progress: Progress): string {
   const { done, total, unit, perSecond, note } = progress;
   const part = partOf(progress);
   const percent = part === null ? [] : [`${Math.floor(part * 100)} %`];
-  const whole =
-    total === null ? amount(done, unit) : `${withoutUnit(done, unit)} of ${amount(total, unit)}`;
+  const some = done === 0 ? [] : [amount(done, unit)];
+  const whole = total === null ? some : [`${withoutUnit(done, unit)} of ${amount(total, unit)}`];
   const speed = perSecond === null ? [] : [`${amount(perSecond, unit)}/s`];
   const left = secondsLeft(progress);
   const rest = left === null ? [] : [`${duration(left)} left`];
   const why = note === null || note === undefined ? [] : [note];
-  return [...percent, whole, ...speed, ...rest, ...why].join(' · ');
+  return [...percent, ...whole, ...speed, ...rest, ...why].join(' · ');
 }
 
 function partOf({ done, total }: Progress): number | null {

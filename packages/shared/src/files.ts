@@ -91,9 +91,9 @@ export class FileStore {
     this.#keys = keys;
   }
 
-  /** Before content is stored: it may go at `untilMs` unless `save` says otherwise. */
+  /** Before content is stored: it may go at `untilMs` unless `save` says otherwise, or has. */
   async reserve(file: ExpiringFile, untilMs: number): Promise<void> {
-    await this.#redis.zadd(this.#keys.fileExpiry, untilMs, memberOf(file));
+    await this.#redis.zadd(this.#keys.fileExpiry, 'NX', untilMs, memberOf(file));
   }
 
   /** From now on the file is there, until its `expires_at`. */

@@ -1,4 +1,4 @@
-import { randomFillSync } from 'node:crypto';
+import { createHash, randomFillSync } from 'node:crypto';
 
 /** Crockford's base 32 in lower case: sorts as bytes, has no look-alikes. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
@@ -25,6 +25,17 @@ export function newJobId(nowMs: number): string {
 /** `file-` and 26 sortable characters. */
 export function newFileId(nowMs: number): string {
   return `file-${sortable(nowMs)}`;
+}
+
+/**
+ * The id of a file that a batch makes: the same whoever makes it, and however often. It sorts by the
+ * creation of the batch, and is as unguessable as the batch's own.
+ */
+export function batchFileId(batchId: string, kind: 'output' | 'errors'): string {
+  const made = batchId.slice(batchId.indexOf('_') + 1, -RANDOM_CHARS);
+  const hash = createHash('sha256').update(`${batchId} ${kind}`).digest();
+  const chars = Array.from(hash.subarray(0, RANDOM_CHARS), (byte) => ALPHABET.charAt(byte & 31));
+  return `file-${made}${chars.join('')}`;
 }
 
 /** `batch_` and 26 sortable characters. */

@@ -66,7 +66,9 @@ export function createAdvance(deps: AdvanceDeps): () => Promise<void> {
     const { batches, plans, queue, window } = deps;
     const plan = await plans.read(id);
     if (plan === null || state.model === null) return;
-    const from = doneBelow.get(id) ?? 0;
+    const known = doneBelow.get(id) ?? 0;
+    // Fewer than we know of: Redis came back without its last second.
+    const from = known <= state.done_chunks ? known : 0;
     const parts = await batches.parts(id, from, state.next_chunk);
     const open = parts.flatMap((part, i) => (part === null ? [from + i] : []));
     doneBelow.set(id, open[0] ?? state.next_chunk);

@@ -1,14 +1,13 @@
 import type { Readable } from 'node:stream';
 import { BlobError, type BlobStore } from '@headrace/shared/blobs/blob-store.ts';
 import type { BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
-import { batchPrefix } from '@headrace/shared/bulk/batch-blobs.ts';
 import { createBatchLines } from '@headrace/shared/bulk/batch-lines.ts';
 import type { BatchStore, ChunkPart } from '@headrace/shared/bulk/batch-store.ts';
 import type { ChunkPlan } from '@headrace/shared/bulk/chunk-plan.ts';
 import { answerColumns, resultTable } from '@headrace/shared/bulk/documents.ts';
 import { readChunk } from '@headrace/shared/bulk/input.ts';
 import { type FileStore, fileBlobKey, fileObject } from '@headrace/shared/files.ts';
-import { newFileId } from '@headrace/shared/ids.ts';
+import { batchFileId } from '@headrace/shared/ids.ts';
 import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import type { BatchPlans } from '../batch-plans.ts';
 import { writeRows } from '../formats/write-rows.ts';
@@ -32,8 +31,8 @@ type Kind = 'output' | 'errors';
 
 /**
  * Puts the parts of a batch together, in the order of its input: one file of results, one of
- * errors. Requests that were not run are in the latter. A second run begins anew; the first that
- * ends counts.
+ * errors. Requests that were not run are in the latter. A second run begins anew and comes to the
+ * same files.
  */
 export function createAssemble(deps: AssembleDeps): (id: string) => Promise<void> {
   const now = deps.now ?? Date.now;
@@ -50,14 +49,7 @@ export function createAssemble(deps: AssembleDeps): (id: string) => Promise<void
       ...(output === null ? {} : { output_file_id: output }),
       ...(errors === null ? {} : { error_file_id: errors }),
     };
-    if (!(await deps.batches.move(id, { from: ['finalizing'], to, fields }))) {
-      const { tenant } = batch.definition;
-      for (const file of [output, errors]) {
-        if (file !== null) await deps.files.remove({ tenant, id: file });
-      }
-      return;
-    }
-    await deps.blobs.deleteAll(batchPrefix(id));
+    await deps.batches.move(id, { from: ['finalizing'], to, fields });
   };
 }
 
@@ -71,7 +63,7 @@ interface Writing {
 async function writeFile(deps: AssembleDeps, batch: StoredBatch, { kind, plan, now }: Writing) {
   if (plan === null || batch.definition.dry_run) return null;
   const { tenant, id: batchId, output_ttl_s } = batch.definition;
-  const id = newFileId(now());
+  const id = batchFileId(batchId, kind);
   await deps.files.reserve({ tenant, id }, now() + WRITE_LEASE_MS);
   const format = kind === 'output' ? outputFormat(deps, batch) : ERRORS_FORMAT;
   const content = writeRows(contentOf(deps, batch, { kind, plan }), format);
@@ -117,9 +109,13 @@ async function* contentOf(
     const parts = await deps.batches.parts(id, from, until);
     for (const [i, part] of parts.entries()) {
       if (part !== null) yield* partContent(deps.blobs, part[kind]);
-      else if (kind === 'errors') yield* notRun(deps, batch, { plan, index: from + i });
+      else if (kind === 'errors' || batch.state.outcome === 'completed')
+        yield* notRun(deps, batch, { plan, index: from + i });
     }
   }
+  // Whoever has ended the batch meanwhile has dropped the record of its parts.
+  const { status } = (await deps.batches.read(id))?.state ?? {};
+  if (status !== 'finalizing') throw new Error(`${id} was assembled by another one`);
 }
 
 async function* partContent(blobs: BlobStore, key: ChunkPart[Kind]): AsyncGenerator<Uint8Array> {

@@ -119,7 +119,10 @@ async function missing(deps: AdvanceDeps, id: string, { model, indexes }: Chunks
     pipeline.exists(deps.keys.bull(bulkQueueName(model), chunkJobId(id, index)));
   }
   const found = unwrapPipeline(await pipeline.exec());
-  return indexes.filter((_, i) => found[i] === 0);
+  const gone = indexes.filter((_, i) => found[i] === 0);
+  // A part is recorded before its job goes: a chunk may have been done since `indexes` were read.
+  const parts = await Promise.all(gone.map((i) => deps.batches.parts(id, i, i + 1)));
+  return gone.filter((_, i) => parts[i]?.[0] === null);
 }
 
 function chunkJobId(batch: string, index: number): string {

@@ -1,0 +1,60 @@
+import { readdir, stat, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestRedis } from '../../helpers/redis.ts';
+
+const SAMPLE_MS = 50;
+
+interface Sample {
+  path: string;
+  bytes: number;
+  atMs: number;
+}
+
+/**
+ * Looks how a Redis' append-only file grows, so that its end can be cut off. A `kill -9` loses
+ * nothing that the kernel has; a machine that loses its power loses what `everysec` has not synced.
+ */
+export class AppendOnlyFile {
+  readonly #folder: string;
+  readonly #samples: Sample[] = [];
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(redis: TestRedis) {
+    this.#folder = redis.folder;
+    this.#timer = setInterval(() => void this.#look().catch(() => undefined), SAMPLE_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Call it while Redis is dead. @returns the bytes that were lost */
+  async loseLast(ms: number): Promise<number> {
+    const killedMs = Date.now();
+    await this.#look();
+    const last = this.#samples.at(-1);
+    const kept = this.#samples.findLast(
+      ({ path, atMs }) => path === last?.path && atMs <= killedMs - ms,
+    );
+    if (last === undefined || kept === undefined) throw new Error('the file is younger than that');
+    await truncate(kept.path, kept.bytes);
+    return last.bytes - kept.bytes;
+  }
+
+  async #look(): Promise<void> {
+    const path = await this.#path();
+    const { size: bytes } = await stat(path);
+    this.#samples.push({ path, bytes, atMs: Date.now() });
+  }
+
+  /** Since Redis 7 it is a folder of files, and the last increment is the one that grows. */
+  async #path(): Promise<string> {
+    const folder = join(this.#folder, 'appendonlydir');
+    const names = await readdir(folder).catch(() => null);
+    if (names === null) return join(this.#folder, 'appendonly.aof');
+    const increments = names.filter((name) => name.endsWith('.incr.aof'));
+    const number = (name: string) => Number(name.split('.').at(-3));
+    increments.sort((a, b) => number(a) - number(b));
+    return join(folder, increments.at(-1) ?? '');
+  }
+}

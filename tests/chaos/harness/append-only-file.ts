@@ -28,17 +28,15 @@ export class AppendOnlyFile {
     clearInterval(this.#timer);
   }
 
-  /** Call it while Redis is dead. @returns the bytes that were lost */
+  /** Call it while Redis is dead. @returns of how many milliseconds, `ms` or a little more */
   async loseLast(ms: number): Promise<number> {
     const killedMs = Date.now();
-    await this.#look();
-    const last = this.#samples.at(-1);
-    const kept = this.#samples.findLast(
-      ({ path, atMs }) => path === last?.path && atMs <= killedMs - ms,
-    );
-    if (last === undefined || kept === undefined) throw new Error('the file is younger than that');
-    await truncate(kept.path, kept.bytes);
-    return last.bytes - kept.bytes;
+    const path = await this.#path();
+    const isKept = (sample: Sample) => sample.path === path && sample.atMs <= killedMs - ms;
+    const kept = this.#samples.findLast(isKept);
+    if (kept === undefined) throw new Error('the file is younger than that');
+    await truncate(path, kept.bytes);
+    return killedMs - kept.atMs;
   }
 
   async #look(): Promise<void> {

@@ -143,8 +143,8 @@ export class BulkStack implements AsyncDisposable {
     await this.settled();
     await this.#redis.kill9();
     const atMs = Date.now();
-    if (losesLastSecond) await this.#file.loseLast(EVERYSEC_MS);
-    this.chunks.noteKill({ atMs, forgottenMs: losesLastSecond ? EVERYSEC_MS : 0, ofRedis: true });
+    const forgottenMs = losesLastSecond ? await this.#file.loseLast(EVERYSEC_MS) : 0;
+    this.chunks.noteKill({ atMs, forgottenMs, ofRedis: true });
     await this.#redis.restart();
   }
 

@@ -67,6 +67,8 @@ export class BatchKiller {
   readonly #stack: BulkStack;
   readonly #id: string;
   readonly #sizes: Sizes;
+  /** Unfinished files of writers that were killed. */
+  readonly #dead = new Set<string>();
 
   constructor(stack: BulkStack, id: string, sizes: Sizes) {
     this.#stack = stack;
@@ -109,20 +111,18 @@ export class BatchKiller {
     const kills = [...Array.from({ length: times }, () => on.kill), ...(on.last ? [on.last] : [])];
     for (const [i, kill] of kills.entries()) {
       const share = (i + 0.5) / kills.length;
-      const before = await this.#stack.beingWritten();
       await this.#until(({ status }) => status === on.during || isPast(status, on.during));
-      if (await this.#hasWritten(share * bytes, { before, during: on.during })) await kill();
-      else return;
+      if (!(await this.#hasWritten(share * bytes, on.during))) return;
+      await kill();
+      for (const name of (await this.#stack.beingWritten()).keys()) this.#dead.add(name);
     }
   }
 
-  async #hasWritten(
-    bytes: number,
-    { before, during }: { before: Map<string, number>; during: BatchState['status'] },
-  ): Promise<boolean> {
+  /** @returns false when the batch has gone on before so much of one file was written */
+  async #hasWritten(bytes: number, during: BatchState['status']): Promise<boolean> {
     for (;;) {
       for (const [name, size] of await this.#stack.beingWritten()) {
-        if (!before.has(name) && size >= bytes) return true;
+        if (!this.#dead.has(name) && size >= bytes) return true;
       }
       const { status } = await this.#state();
       if (status !== during) return false;

@@ -16,6 +16,8 @@ export interface TestRedisOptions {
 export interface TestRedis {
   /** `unix:///…/redis.sock`, or `redis://127.0.0.1:<port>`; the same after a restart. */
   readonly url: string;
+  /** Of its append-only file. */
+  readonly folder: string;
   /** Of the running server; changes with `restart`. */
   readonly pid: number;
   /** SIGTERM, then its folder is removed. Idempotent; call it in `after()`. */
@@ -55,6 +57,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   };
   return {
     url: start.url,
+    folder,
     get pid() {
       return server.pid;
     },

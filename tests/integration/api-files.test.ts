@@ -6,11 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openBlobStore } from '@headrace/shared/blobs/index.ts';
+import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { FileSchema, FileStore } from '@headrace/shared/files.ts';
 import { newFileId } from '@headrace/shared/ids.ts';
 import { z } from 'zod';
 import { limitBodyTime } from '../../apps/api/src/body-time.ts';
-import { createSweep } from '../../apps/dispatcher/src/consumers/sweep.ts';
+import { createPartsSweep, createSweep } from '../../apps/dispatcher/src/consumers/sweep.ts';
 import { startTestApi, type TestApi } from '../helpers/api.ts';
 import { startRedis, type TestRedis } from '../helpers/redis.ts';
 
@@ -212,6 +213,28 @@ describe('the sweep', () => {
     assert.ok(!existsSync(`${api.folder}/files/${orphan}`));
     assert.ok(!existsSync(half));
     assert.equal(await createSweep({ files: store, blobs, now: () => later })(), 0);
+  });
+
+  test('deletes the parts of a batch a while after its end, whoever left them', async () => {
+    const batches = new BatchStore(api.redis, api.keys);
+    const blobs = await openBlobStore(api.folder);
+    const { id: input_file_id } = await upload('a');
+    const { body } = await api.send('/v1/batches', {
+      body: { input_file_id, endpoint: '/v1/jobs', completion_window: '24h' },
+    });
+    const { id } = z.object({ id: z.string() }).parse(body);
+    await blobs.put(`batches/${id}/parts/0-dead.output.jsonl`, bytes('half'));
+    const left = () => existsSync(join(api.folder, 'batches'));
+    const soon = createPartsSweep({ batches, blobs });
+    const late = createPartsSweep({ batches, blobs, now: () => Date.now() + 60_000 });
+    await late();
+    assert.ok(left(), 'the batch runs');
+    await batches.move(id, { from: ['validating'], to: 'failed' });
+    await soon();
+    assert.ok(left(), 'Redis may forget that it has ended');
+    await late();
+    assert.ok(!left());
+    assert.deepEqual(await batches.ended(Number.MAX_SAFE_INTEGER, 10), []);
   });
 });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { reportWorker } from '@headrace/shared/workers.ts';
+import { Queue } from 'bullmq';
 import { z } from 'zod';
 import { MODEL, startTestApi, type TestApi } from '../helpers/api.ts';
 import { startRedis, type TestRedis } from '../helpers/redis.ts';
@@ -173,6 +174,8 @@ describe('GET /v1/models', () => {
       ],
     });
     await api.submit({ model: 'tiny-nan', input: 'a'.repeat(160) });
+    const bulk = new Queue('bulk.tiny-nan@1', { connection: api.redis, prefix: api.keys.prefix });
+    await bulk.add('chunk', {}, { priority: 2 });
     await api.api.ticks.workers();
     await api.api.ticks.backlogs();
     const { body } = await api.send('/v1/models/tiny-nan@1');
@@ -180,8 +183,9 @@ describe('GET /v1/models', () => {
     assert.equal(model.id, 'tiny-nan@1');
     assert.equal(model.ready_workers, 1);
     assert.match(String(model.digest), /^sha256:[0-9a-f]{64}$/);
-    assert.deepEqual(model.backlog, { jobs: 1, rows: 1, tokens: 42 });
+    assert.deepEqual(model.backlog, { jobs: 1, rows: 1, tokens: 42, chunks: 1 });
     assert.equal(model.drain_s, 4.2);
+    await bulk.close();
   });
 
   test('answers 404 for an unknown one', async () => {

@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type OpenAI from 'openai';
 import { toFile } from 'openai';
 import { z } from 'zod';
 import { type BulkSystem, startBulkSystem } from '../helpers/bulk-system.ts';
-import { startDispatcher, startWorker } from '../helpers/processes.ts';
 import { startS3, type TestS3 } from '../helpers/s3.ts';
 
 const DEADLINE_MS = 60_000;
@@ -88,7 +85,6 @@ describe('a batch, through the official client', () => {
       rows.map((i) => `row-${i}`),
     );
     for (const { response } of lines) assert.equal(response?.status_code, 200);
-    assert.deepEqual(readdirSync(join(system.folder)).sort(), ['.tmp', 'files']);
   });
 
   test('gives the same bytes for the same input', async () => {
@@ -194,35 +190,5 @@ describe('a batch whose files are in S3', () => {
       lines.map(({ custom_id }) => custom_id),
       rows.map((i) => `row-${i}`),
     );
-  });
-});
-
-describe('a batch of which processes die', () => {
-  test('comes to the very same bytes, whoever is killed on the way', async () => {
-    const input = Array.from({ length: 4_000 }, (_, i) => jobLine(i)).join('\n');
-    const undisturbed = await run(input, '/v1/jobs');
-    const { id } = await create(await upload(input), '/v1/jobs');
-    const killed = { dispatcher: 0, worker: 0 };
-    const started: { stop(): Promise<unknown> }[] = [];
-    let { dispatcher, worker } = system;
-    while ((await system.client.batches.retrieve(id)).status !== 'completed') {
-      if (killed.worker > killed.dispatcher) {
-        await dispatcher.kill9();
-        dispatcher = await startDispatcher({ env: system.env });
-        killed.dispatcher += 1;
-      } else if (killed.worker < 3) {
-        await worker.kill9();
-        worker = await startWorker({ env: system.env });
-        killed.worker += 1;
-      }
-      started.push(dispatcher, worker);
-      await sleep(100);
-    }
-    await Promise.all(started.map((service) => service.stop()));
-    assert.ok(killed.worker > 0 && killed.dispatcher > 0);
-    const batch = await finished(id);
-    const text = (of: OpenAI.Batch) => system.client.files.content(of.output_file_id ?? '');
-    assert.equal(await (await text(batch)).text(), await (await text(undisturbed)).text());
-    assert.deepEqual(batch.request_counts, { total: 4_000, completed: 4_000, failed: 0 });
   });
 });

@@ -3,7 +3,14 @@ import { describe, test } from 'node:test';
 import { ConfigError, flag, integer, parseEnv } from '@headrace/shared/env.ts';
 import { AppError, ERROR_CODES, errorBody } from '@headrace/shared/errors.ts';
 import { costOf, startTimeOf } from '@headrace/shared/fair-order.ts';
-import { firstJobIdAt, isJobId, newJobId } from '@headrace/shared/ids.ts';
+import {
+  batchFileId,
+  firstJobIdAt,
+  isFileId,
+  isJobId,
+  newBatchId,
+  newJobId,
+} from '@headrace/shared/ids.ts';
 import { finishedRecord } from '@headrace/shared/jobs.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import { createTextDigest, createThrottle } from '@headrace/shared/logger.ts';
@@ -36,6 +43,22 @@ describe('job ids', () => {
     for (const name of ['meta', 'completed', 'job_', `job_${'u'.repeat(26)}`, 'job_../../x', '']) {
       assert.equal(isJobId(name), false, name);
     }
+  });
+});
+
+describe('the ids of files that a batch makes', () => {
+  test('are the same each time, two of a batch, and those of no other one', () => {
+    const batches = Array.from({ length: 500 }, () => newBatchId(1_700_000_000_000));
+    const ids = () =>
+      batches.flatMap((batch) => [batchFileId(batch, 'output'), batchFileId(batch, 'errors')]);
+    assert.deepEqual(ids(), ids());
+    assert.equal(new Set(ids()).size, 1_000);
+    assert.ok(ids().every(isFileId));
+  });
+
+  test('sort among the files of the time when the batch was created', () => {
+    const [early, late] = [newBatchId(1_700_000_000_000), newBatchId(1_700_000_000_001)];
+    assert.ok(batchFileId(early, 'output') < batchFileId(late, 'errors'));
   });
 });
 

@@ -7,6 +7,7 @@ import type { WorkersView } from './workers-view.ts';
 
 /** What waits for each model, about a second old. */
 export interface BacklogView {
+  /** Of the interactive jobs of a model, or of its chunks; rows and tokens of these are not known. */
   of(queue: string): Backlog;
   /** Age of the job that is next in a queue, in seconds; 0 when nothing waits. */
   oldestAgeS(queue: string): number;
@@ -57,15 +58,16 @@ export function createBacklogView(deps: BacklogViewDeps): BacklogView {
       fresh.set(model.queue, added);
     },
     async tick() {
-      const { queues } = deps.models;
+      const { queues, all } = deps.models;
+      const everyQueue = [...queues, ...all.map(({ bulkQueue }) => bulkQueue)];
       const counted = fresh;
       fresh = new Map();
       try {
         const [read, oldest] = await Promise.all([
-          Promise.all(queues.map((queue) => deps.store.backlog(queue))),
+          Promise.all(everyQueue.map((queue) => deps.store.backlog(queue))),
           oldestAges(deps, now()),
         ]);
-        backlogs = new Map(queues.map((queue, i) => [queue, read[i] ?? EMPTY]));
+        backlogs = new Map(everyQueue.map((queue, i) => [queue, read[i] ?? EMPTY]));
         ages = new Map(queues.map((queue, i) => [queue, oldest[i] ?? 0]));
       } catch (error) {
         // Nothing was learnt: what was counted before still waits, as far as anybody knows.

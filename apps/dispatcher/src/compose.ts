@@ -26,7 +26,7 @@ import { createAdvance } from './consumers/advance.ts';
 import { createAssemble } from './consumers/assemble.ts';
 import { startBatchConsumer } from './consumers/batch-consumer.ts';
 import { createPlan } from './consumers/plan.ts';
-import { createSweep } from './consumers/sweep.ts';
+import { createPartsSweep, createSweep } from './consumers/sweep.ts';
 
 export interface DispatcherService {
   /** Port of the probes. */
@@ -86,12 +86,14 @@ interface Parts {
   blobs: BlobStore;
 }
 
-/** Deletes what has expired, now and again. */
+/** Deletes what has expired or is of no more use, now and again. */
 function startSweep({ config, log, redis, keys, blobs }: Parts, lifecycle: Lifecycle): void {
   const sweep = createSweep({ files: new FileStore(redis, keys), blobs });
+  const sweepParts = createPartsSweep({ batches: new BatchStore(redis, keys), blobs });
   const step = async () => {
     const count = await sweep();
     if (count > 0) log.info({ event: 'sweep.deleted', count }, 'expired files deleted');
+    await sweepParts();
   };
   const everyMs = config.HEADRACE_SWEEP_S * 1000;
   lifecycle.push('sweep', startInterval(everyMs, step, reporter(log, 'sweep.failed')));

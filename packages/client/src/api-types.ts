@@ -229,7 +229,7 @@ interface ModelVersion {
   default_variant: string;
   variants: { name: string; precision: string; digest: string; bytes: number }[];
   ready_workers: number;
-  backlog: { jobs: number; rows: number; tokens: number };
+  backlog: { jobs: number; rows: number; tokens: number; chunks: number };
   drain_s: number | null;
 }
 

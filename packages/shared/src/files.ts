@@ -91,7 +91,7 @@ export class FileStore {
     this.#keys = keys;
   }
 
-  /** Before content is stored: it may go at `untilMs` unless `save` says otherwise. */
+  /** Before content is stored: it may go at `untilMs` unless `save` says otherwise, or has. */
   async reserve(file: ExpiringFile, untilMs: number): Promise<void> {
     // Not sooner than was promised before, if a file is written once more.
     await this.#redis.zadd(this.#keys.fileExpiry, 'GT', untilMs, memberOf(file));

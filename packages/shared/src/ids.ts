@@ -27,11 +27,15 @@ export function newFileId(nowMs: number): string {
   return `file-${sortable(nowMs)}`;
 }
 
-/** The id of the file that `origin` comes to: the same one, however often it is written. */
-export function fileIdOf(origin: string, nowMs: number): string {
-  const hash = createHash('sha256').update(origin).digest();
+/**
+ * The id of a file that a batch makes: the same whoever makes it, and however often. It sorts by the
+ * creation of the batch, and is as unguessable as the batch's own.
+ */
+export function batchFileId(batchId: string, kind: 'output' | 'errors'): string {
+  const made = batchId.slice(batchId.indexOf('_') + 1, -RANDOM_CHARS);
+  const hash = createHash('sha256').update(`${batchId} ${kind}`).digest();
   const chars = Array.from(hash.subarray(0, RANDOM_CHARS), (byte) => ALPHABET.charAt(byte & 31));
-  return `file-${base32(nowMs, TIME_CHARS)}${base32(0, ORDER_CHARS)}${chars.join('')}`;
+  return `file-${made}${chars.join('')}`;
 }
 
 /** `batch_` and 26 sortable characters. */

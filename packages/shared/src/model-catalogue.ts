@@ -1,12 +1,14 @@
 import { AppError } from './errors.ts';
 import { type Manifest, type ModelFolder, modelRef } from './manifests.ts';
-import { inferQueueName } from './queues.ts';
+import { bulkQueueName, inferQueueName } from './queues.ts';
 import { type BoundTask, bindTask } from './tasks/index.ts';
 
 /** A model version that jobs may name. */
 export interface ServedModel {
   ref: string;
   queue: string;
+  /** Of the chunks of its batches. */
+  bulkQueue: string;
   manifest: Manifest;
   task: BoundTask;
 }
@@ -33,6 +35,7 @@ export function createModelCatalogue(folders: ModelFolder[], defaultName: string
   const all = folders.map(({ manifest }) => ({
     ref: modelRef(manifest),
     queue: inferQueueName(modelRef(manifest)),
+    bulkQueue: bulkQueueName(modelRef(manifest)),
     manifest,
     task: bindTask(manifest),
   }));

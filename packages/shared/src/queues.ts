@@ -37,6 +37,8 @@ export function createKeyspace(prefix: string) {
     batches: (tenant: string) => `${prefix}:batches:${tenant}`,
     /** Sorted set of batches that are not finished, scored by when they expire. */
     liveBatches: `${prefix}:live-batches`,
+    /** Sorted set of batches that have ended, scored by when their parts may go. */
+    endedBatches: `${prefix}:ended-batches`,
     /** Hash with the virtual time, the flows' finish tags and the backlog of one queue. */
     order: (queue: string) => `${prefix}:order:${queue}`,
     /** A key of BullMQ's own. */

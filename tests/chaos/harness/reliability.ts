@@ -72,7 +72,8 @@ function section(row: ChaosRow, report: Report, run: RunFacts): string {
 }
 
 function heading({ row, title }: ChaosRow): string {
-  return row === 'soak' ? `## Soak: ${title}` : `## Fault ${row}: ${title}`;
+  if (typeof row === 'number') return `## Fault ${row}: ${title}`;
+  return `## ${row.charAt(0).toUpperCase()}${row.slice(1)}: ${title}`;
 }
 
 const UNITS: Record<string, string> = { s: 's', ms: 'ms', mib: 'MiB' };

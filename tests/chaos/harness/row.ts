@@ -20,8 +20,8 @@ export interface RowContext {
 
 /** One line of the table in RELIABILITY.md. */
 export interface ChaosRow {
-  /** Number of the fault; `soak` is no fault but the sum of several. */
-  row: number | 'soak';
+  /** Number of the fault; those with a name are the sum of several. */
+  row: number | 'batch' | 'soak';
   title: string;
   goal: string;
   /** What was measured on BullMQ alone with its default options. */

@@ -1,8 +1,6 @@
-import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { ServiceProcess } from '../../helpers/processes.ts';
+import { enginesOf } from '../harness/engines.ts';
 import { inSeconds, largest, percentile, sum } from '../harness/figures.ts';
 import { type Outcome, startPump, tally } from '../harness/load.ts';
 import { type ChaosRow, judge, type Scale } from '../harness/row.ts';
@@ -77,7 +75,7 @@ export const engineKilled: ChaosRow = {
 };
 
 async function killEngine({ observer }: Stack, worker: ServiceProcess): Promise<EngineKill> {
-  const [engine] = await childrenOf(worker.pid);
+  const [engine] = await enginesOf(worker);
   if (!engine) throw new Error('the worker has no engine');
   process.kill(engine, 'SIGSTOP');
   await sleep(HOLD_MS);
@@ -88,15 +86,6 @@ async function killEngine({ observer }: Stack, worker: ServiceProcess): Promise<
   process.kill(engine, 'SIGKILL');
   await restarted;
   return { inFlight, readyMs: performance.now() - began };
-}
-
-/** Process ids of the children of `pid`: the worker has no others than engines. */
-async function childrenOf(pid: number): Promise<number[]> {
-  // Images without `ps` are Linux, and Linux has this file.
-  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => null);
-  if (children !== null) return children.trim().split(' ').map(Number);
-  const { stdout } = await promisify(execFile)('pgrep', ['-P', String(pid)]);
-  return stdout.trim().split('\n').map(Number);
 }
 
 /** Rows of each tensor batch that was running when its engine was killed, and so ran twice. */

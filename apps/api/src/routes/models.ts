@@ -1,3 +1,4 @@
+import type { Backlog } from '@headrace/shared/job-store.ts';
 import { type Manifest, modelRef } from '@headrace/shared/manifests.ts';
 import type { ServedModel } from '@headrace/shared/model-catalogue.ts';
 import { TASK_NAMES } from '@headrace/shared/tasks/index.ts';
@@ -20,7 +21,12 @@ const Version = z.object({
   default_variant: z.string(),
   variants: z.array(Variant),
   ready_workers: z.int(),
-  backlog: z.object({ jobs: z.int(), rows: z.number(), tokens: z.number() }),
+  backlog: z.object({
+    jobs: z.int(),
+    rows: z.number(),
+    tokens: z.number(),
+    chunks: z.int().describe('Of batches, as far as they were handed out.'),
+  }),
   drain_s: z
     .number()
     .nullable()
@@ -125,6 +131,7 @@ function isDefault({ models, defaultModel }: AppDeps, model: ServedModel): boole
 function describeVersion(deps: AppDeps, model: ServedModel): z.infer<typeof Version> {
   const { version, variants, default_variant } = model.manifest;
   const { jobs, rows, tokens } = deps.backlogs.of(model.queue);
+  const chunks = total(deps.backlogs.of(model.bulkQueue));
   const drainS = deps.backlogs.drainSeconds(model);
   return {
     version,
@@ -137,9 +144,13 @@ function describeVersion(deps: AppDeps, model: ServedModel): z.infer<typeof Vers
       bytes,
     })),
     ready_workers: deps.workers.readyWorkers(model.ref),
-    backlog: { jobs: jobs.queued + jobs.delayed + jobs.running, rows, tokens },
+    backlog: { jobs: total({ jobs }), rows, tokens, chunks },
     drain_s: drainS === null ? null : Math.round(drainS * 10) / 10,
   };
+}
+
+function total({ jobs }: Pick<Backlog, 'jobs'>): number {
+  return jobs.queued + jobs.delayed + jobs.running;
 }
 
 function digestOf(sha256: string | undefined): string {

@@ -84,11 +84,13 @@ async function answers({ redis }: AppDeps): Promise<boolean> {
 /** The gauges of the queues come from the views, which ticks keep fresh: a scrape costs nothing. */
 function refreshGauges({ metrics, models, backlogs, workers, admission }: AppDeps): void {
   const { gauges } = metrics;
-  for (const { queue, ref } of models.all) {
-    const { jobs, rows, tokens } = backlogs.of(queue);
-    for (const [state, count] of Object.entries(jobs)) {
-      gauges.queue_jobs.set({ queue, state }, count);
+  for (const { queue, bulkQueue, ref } of models.all) {
+    for (const each of [queue, bulkQueue]) {
+      for (const [state, count] of Object.entries(backlogs.of(each).jobs)) {
+        gauges.queue_jobs.set({ queue: each, state }, count);
+      }
     }
+    const { rows, tokens } = backlogs.of(queue);
     gauges.queue_oldest_age_seconds.set({ queue }, backlogs.oldestAgeS(queue));
     gauges.backlog_rows.set({ queue }, rows);
     gauges.backlog_tokens.set({ queue }, tokens);

@@ -82,7 +82,9 @@ export function createAdvance(deps: AdvanceDeps): Advance {
     const plan = await plans.read(id);
     if (state.model === null) return;
     if (plan === null) return finalize(id, 'failed');
-    const from = doneBelow.get(id) ?? 0;
+    const known = doneBelow.get(id) ?? 0;
+    // Fewer than we know of: Redis came back without its last second.
+    const from = known <= state.done_chunks ? known : 0;
     const parts = await batches.parts(id, from, state.next_chunk);
     const open = parts.flatMap((part, i) => (part === null ? [from + i] : []));
     doneBelow.set(id, open[0] ?? state.next_chunk);
@@ -151,7 +153,10 @@ async function missing(deps: AdvanceDeps, id: string, { model, indexes }: Chunks
     pipeline.exists(deps.keys.bull(bulkQueueName(model), chunkJobId(id, index)));
   }
   const found = unwrapPipeline(await pipeline.exec());
-  return indexes.filter((_, i) => found[i] === 0);
+  const gone = indexes.filter((_, i) => found[i] === 0);
+  // A part is recorded before its job goes: a chunk may have been done since `indexes` were read.
+  const parts = await Promise.all(gone.map((i) => deps.batches.parts(id, i, i + 1)));
+  return gone.filter((_, i) => parts[i]?.[0] === null);
 }
 
 function chunkJobId(batch: string, index: number): string {

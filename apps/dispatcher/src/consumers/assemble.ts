@@ -8,12 +8,11 @@ import type { ChunkPlan } from '@headrace/shared/bulk/chunk-plan.ts';
 import { answerColumns, resultTable } from '@headrace/shared/bulk/documents.ts';
 import { readChunk } from '@headrace/shared/bulk/input.ts';
 import { type FileStore, fileBlobKey, fileObject } from '@headrace/shared/files.ts';
-import { fileIdOf } from '@headrace/shared/ids.ts';
+import { batchFileId } from '@headrace/shared/ids.ts';
 import type { Inputs } from '@headrace/shared/inputs/index.ts';
 import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import type { BatchPlans } from '../batch-plans.ts';
 import { writeRows } from '../formats/write-rows.ts';
-import { cleanUp } from './clean-up.ts';
 
 export interface AssembleDeps {
   batches: BatchStore;
@@ -35,8 +34,8 @@ type Kind = 'output' | 'errors';
 
 /**
  * Puts the parts of a batch together, in the order of its input: one file of results, one of
- * errors. Requests that were not run are in the latter. A second run writes the same files once
- * more; the first that ends counts.
+ * errors. Requests that were not run are in the latter. A second run begins anew and comes to the
+ * same files.
  */
 export function createAssemble(deps: AssembleDeps): (id: string) => Promise<void> {
   const now = deps.now ?? Date.now;
@@ -44,8 +43,6 @@ export function createAssemble(deps: AssembleDeps): (id: string) => Promise<void
   return async (id) => {
     const batch = await deps.batches.read(id);
     if (batch?.state.status === 'finalizing') await finish(batch);
-    // Also when only this had failed.
-    await cleanUp(deps, id);
   };
 
   async function finish(batch: StoredBatch): Promise<void> {
@@ -84,7 +81,7 @@ interface Writing {
 async function writeFile(deps: AssembleDeps, batch: StoredBatch, { kind, plan, now }: Writing) {
   if (plan === null || batch.definition.dry_run) return null;
   const { tenant, id: batchId, output_ttl_s } = batch.definition;
-  const id = fileIdOf(`${batchId} ${kind}`, batch.state.finalizing_ms ?? 0);
+  const id = batchFileId(batchId, kind);
   await deps.files.reserve({ tenant, id }, now() + WRITE_LEASE_MS);
   const format = kind === 'output' ? outputFormat(deps, batch) : ERRORS_FORMAT;
   const content = writeRows(contentOf(deps, batch, { kind, plan }), format);
@@ -130,9 +127,13 @@ async function* contentOf(
     const parts = await deps.batches.parts(id, from, until);
     for (const [i, part] of parts.entries()) {
       if (part !== null) yield* partContent(deps.blobs, part[kind]);
-      else if (kind === 'errors') yield* notRun(deps, batch, { plan, index: from + i });
+      else if (kind === 'errors' || batch.state.outcome === 'completed')
+        yield* notRun(deps, batch, { plan, index: from + i });
     }
   }
+  // Whoever has ended the batch meanwhile has dropped the record of its parts.
+  const { status } = (await deps.batches.read(id))?.state ?? {};
+  if (status !== 'finalizing') throw new Error(`${id} was assembled by another one`);
 }
 
 async function* partContent(blobs: BlobStore, key: ChunkPart[Kind]): AsyncGenerator<Uint8Array> {

@@ -1,4 +1,6 @@
 import type { BlobStore } from '@headrace/shared/blobs/blob-store.ts';
+import { batchPrefix } from '@headrace/shared/bulk/batch-blobs.ts';
+import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { type FileStore, fileBlobKey } from '@headrace/shared/files.ts';
 
 interface SweepDeps {
@@ -8,6 +10,7 @@ interface SweepDeps {
 }
 
 const FILES_A_STEP = 100;
+const BATCHES_A_STEP = 100;
 
 /**
  * Deletes the content of files that have expired, were deleted, or never became files because an
@@ -26,6 +29,27 @@ export function createSweep({ files, blobs, now = Date.now }: SweepDeps): () => 
       }
       swept += due.length;
       if (due.length < FILES_A_STEP) return swept;
+    }
+  };
+}
+
+interface PartsSweepDeps {
+  batches: BatchStore;
+  blobs: BlobStore;
+  now?: () => number;
+}
+
+/**
+ * Deletes the plans and parts of batches that ended a while ago, also those parts that never
+ * counted because their worker died.
+ * @throws BlobError, when the store refuses: what is left comes with the next call
+ */
+export function createPartsSweep(deps: PartsSweepDeps): () => Promise<void> {
+  const { batches, blobs, now = Date.now } = deps;
+  return async () => {
+    for (const id of await batches.ended(now(), BATCHES_A_STEP)) {
+      await blobs.deleteAll(batchPrefix(id));
+      await batches.forgetParts(id);
     }
   };
 }

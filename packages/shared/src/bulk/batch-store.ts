@@ -33,6 +33,11 @@ export type ChunkCount = keyof typeof CHUNK_COUNTS;
 
 /** How long a finished batch can be asked for. */
 const FINISHED_TTL_MS = 30 * 86_400_000;
+/**
+ * How long the parts of a batch outlive it. A Redis that dies may forget its last seconds: a batch
+ * that had ended is then assembled again.
+ */
+const PARTS_KEPT_MS = 5_000;
 
 type Fields = Record<string, string | number>;
 
@@ -95,10 +100,22 @@ export class BatchStore {
     id: string,
     { from, to, fields = {} }: { from: BatchStatus[]; to: BatchStatus; fields?: Fields },
   ): Promise<boolean> {
-    const keys = [this.#keys.batch(id), this.#keys.liveBatches, this.#keys.batchChunks(id)];
-    const ttl = isTerminal(to) ? FINISHED_TTL_MS : '';
+    const { batch, liveBatches, batchChunks, endedBatches } = this.#keys;
+    const keys = [batch(id), liveBatches, batchChunks(id), endedBatches];
+    const end = isTerminal(to) ? [FINISHED_TTL_MS, Date.now() + PARTS_KEPT_MS] : ['', ''];
     const pairs = Object.entries(fields).flat();
-    return (await this.#move([3, ...keys, from.join(','), to, id, ttl, ...pairs])) === 1;
+    return (await this.#move([4, ...keys, from.join(','), to, id, ...end, ...pairs])) === 1;
+  }
+
+  /** Batches that have ended and whose parts may go. */
+  ended(nowMs: number, count: number): Promise<string[]> {
+    const { endedBatches } = this.#keys;
+    return this.#redis.zrangebyscore(endedBatches, '-inf', nowMs, 'LIMIT', 0, count);
+  }
+
+  /** After the parts are gone. */
+  async forgetParts(id: string): Promise<void> {
+    await this.#redis.zrem(this.#keys.endedBatches, id);
   }
 
   /** Sets fields of a batch that is there. */

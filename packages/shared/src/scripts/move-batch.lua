@@ -1,7 +1,8 @@
 -- Moves a batch to another status, if it is in one from which that is allowed.
 -- KEYS[1] batch hash  KEYS[2] sorted set of live batches  KEYS[3] hash of the chunks that are done
+-- KEYS[4] sorted set of batches that have ended
 -- ARGV[1] statuses it may be in, comma separated  ARGV[2] new status  ARGV[3] batch id
--- ARGV[4] for a terminal status: TTL of the batch in ms, else ''
+-- ARGV[4] for a terminal status: TTL of the batch in ms, else ''  ARGV[5] when its parts may go
 -- then pairs of field and value that are set with it
 -- Returns 1 if it was moved. What it waited for is forgotten, unless that is among the pairs. The
 -- only way into a terminal status, and none leads out of one: who gets 1 for it is the only one.
@@ -11,9 +12,10 @@ if not status or not string.find(',' .. ARGV[1] .. ',', ',' .. status .. ',', 1,
 end
 redis.call('HDEL', KEYS[1], 'waiting_for')
 redis.call('HSET', KEYS[1], 'status', ARGV[2])
-for i = 5, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+for i = 6, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 if ARGV[4] ~= '' then
   redis.call('ZREM', KEYS[2], ARGV[3])
+  redis.call('ZADD', KEYS[4], ARGV[5], ARGV[3])
   redis.call('DEL', KEYS[3])
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
 end

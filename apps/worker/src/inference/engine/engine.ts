@@ -42,10 +42,13 @@ export interface EngineExit {
   signal: NodeJS.Signals | null;
   /** The end of what it wrote to stderr. */
   stderr: string;
+  /** Of the run that was running: they are run again. */
+  rowsLost: number;
 }
 
 interface PendingRun {
   id: number;
+  rows: number;
   deadlineMs: number;
   resolve: (report: RunReport) => void;
 }
@@ -125,7 +128,7 @@ export class Engine {
     const id = this.#nextId;
     this.#nextId += 1;
     const { promise, resolve } = Promise.withResolvers<RunReport>();
-    this.#pending.push({ id, deadlineMs, resolve });
+    this.#pending.push({ id, rows: rows.lengths.length, deadlineMs, resolve });
     if (this.#pending.length === 1) this.#watchOldest();
     this.#send({ type: 'run', id, ...rows });
     return promise;
@@ -139,7 +142,7 @@ export class Engine {
   #killAs(reason: 'timed_out' | 'stopped'): void {
     this.#killedAs ??= reason;
     if (this.#child === null) {
-      this.#ended.resolve({ cause: 'stopped', code: null, signal: null, stderr: '' });
+      this.#ended.resolve({ cause: 'stopped', code: null, signal: null, stderr: '', rowsLost: 0 });
     }
     // A run cannot be cancelled and blocks every other signal.
     this.#child?.kill('SIGKILL');
@@ -215,7 +218,8 @@ export class Engine {
     this.#starting?.reject(
       new Error(`the engine ended while loading (${signal ?? `exit ${code}`}) ${stderr}`.trim()),
     );
-    this.#ended.resolve({ cause, code, signal, stderr });
+    const rowsLost = this.#pending[0]?.rows ?? 0;
+    this.#ended.resolve({ cause, code, signal, stderr, rowsLost });
     const lost = cause === 'stopped' ? 'killed' : cause;
     let wasRunning = true;
     for (const run of this.#pending.splice(0)) {

@@ -1,9 +1,11 @@
 import { ConfigError } from '@headrace/shared/env.ts';
+import { keepHeapSmall } from '@headrace/shared/heap.ts';
 import { createLogger } from '@headrace/shared/logger.ts';
 import { compose } from './compose.ts';
 import { parseDispatcherConfig } from './config.ts';
 
 process.title = 'headrace-dispatcher';
+keepHeapSmall();
 try {
   const config = parseDispatcherConfig(process.env);
   const log = createLogger({ service: 'dispatcher', level: config.HEADRACE_LOG_LEVEL });

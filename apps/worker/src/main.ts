@@ -1,9 +1,11 @@
 import { ConfigError } from '@headrace/shared/env.ts';
+import { keepHeapSmall } from '@headrace/shared/heap.ts';
 import { createLogger } from '@headrace/shared/logger.ts';
 import { compose } from './compose.ts';
 import { parseWorkerConfig } from './config.ts';
 
 process.title = 'headrace-worker';
+keepHeapSmall();
 try {
   const config = parseWorkerConfig(process.env);
   const log = createLogger({ service: 'worker', level: config.HEADRACE_LOG_LEVEL });

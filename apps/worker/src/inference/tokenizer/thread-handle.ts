@@ -48,6 +48,9 @@ interface Load {
 /** A thread with more than this to do gets no second message: what is in it would wait too long. */
 const BUSY_CHARACTERS = 16_384;
 
+/** Hardly anything outlives a message: more than this only takes memory. */
+const YOUNG_GENERATION_MB = 16;
+
 /** One tokenizer thread, from its start to its end; replacing it is the pool's business. */
 export class ThreadHandle {
   readonly #options: ThreadOptions;
@@ -65,7 +68,10 @@ export class ThreadHandle {
     this.#worker = new Worker(options.entry, {
       // None of the process's flags: it must not become somebody's test runner.
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: options.maxHeapMb },
+      resourceLimits: {
+        maxOldGenerationSizeMb: options.maxHeapMb,
+        maxYoungGenerationSizeMb: YOUNG_GENERATION_MB,
+      },
     });
     this.#worker.on('message', (message: FromThread) => this.#receive(message));
     this.#worker.on('error', (error: Error & { code?: string }) => {

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { type Client, createClient } from '@headrace/client';
 import { parquetReadObjects } from 'hyparquet';
@@ -19,9 +20,10 @@ let system: BulkSystem;
 let client: Client;
 let folder: string;
 before(async () => {
-  system = await startBulkSystem({ HEADRACE_CHUNK_ROWS: '20' });
-  client = createClient({ baseUrl: system.apiUrl });
   folder = mkdtempSync(join(tmpdir(), 'headrace-cli-'));
+  const places = pathToFileURL(folder).href;
+  system = await startBulkSystem({ HEADRACE_CHUNK_ROWS: '20', HEADRACE_INPUT_URLS: places });
+  client = createClient({ baseUrl: system.apiUrl });
 });
 after(async () => {
   await system?.stop();
@@ -77,6 +79,16 @@ const many = (count: number) =>
   csvOf(Array.from({ length: count }, (_, i) => `the cat number ${i}`));
 
 describe('headrace score', () => {
+  test('leaves an input where it is that the server may read itself', async () => {
+    write('there.csv', csvOf(texts));
+    const url = pathToFileURL(join(folder, 'there.csv')).href;
+    await ok('score', url, ...SCORE, '-o', 'from-there.csv');
+    assert.equal(lines(read('from-there.csv')).length, 91);
+    const refused = await run(['score', 'file:///etc/passwd.csv', ...SCORE, '-o', 'no.csv']);
+    assert.equal(refused.exitCode, 2, refused.err);
+    assert.match(refused.err, /input_url/);
+  });
+
   test('writes CSV, JSONL and Parquet beside the columns of the input, packed if it is named so', async () => {
     write('reviews.csv', csvOf(texts));
     const { exitCode, out, err } = await run(['score', 'reviews.csv', ...SCORE, '-o', 'a.csv']);

@@ -8,7 +8,7 @@ import { EXIT, type ExitCode } from '../exit-codes.ts';
 import { usage } from '../failure.ts';
 import { batchRequest, type NewBatch, type ScoreOptions } from '../scoring/batch-request.ts';
 import { INPUT_FORMATS, OUTPUT_FORMATS, STANDARD } from '../scoring/file-format.ts';
-import { type Input, openInput } from '../scoring/input.ts';
+import { type Input, isInputUrl, openInput } from '../scoring/input.ts';
 import { checkOutputPath } from '../scoring/output-path.ts';
 import type { CommonOptions, Session } from '../session.ts';
 import { estimateText } from '../terminal/batch-text.ts';
@@ -28,7 +28,11 @@ export function addScore({ program, run }: Commands): void {
   program
     .command('score')
     .description('Score a file, row by row, and fetch the results in the same order.')
-    .argument('<input>', 'file to score; - is the standard input (lines of JSON)')
+    .argument(
+      '<input>',
+      'file to score; - is the standard input (lines of JSON); what is at s3://… or file:///… the ' +
+        'server reads itself, where its operator allows it',
+    )
     .option('-m, --model <name>', 'model: name or name@version')
     .option('-o, --output <file>', 'where the results go; without it, lines of JSON are printed')
     .option('--text <column>', 'column or field with the text (default: text)')
@@ -107,7 +111,20 @@ async function checkRequest({ client, interrupt }: Session, request: NewBatch): 
   }
 }
 
-async function submitInput(session: Session, { input: path, request }: Scoring) {
+/** The file is one that was sent for it; null where the input stays where it is. */
+interface Submitted {
+  batch: Batch;
+  file: FileObject | null;
+}
+
+async function submitInput(
+  session: Session,
+  { input: path, request }: Scoring,
+): Promise<Submitted> {
+  if (isInputUrl(path)) {
+    const batch = await session.client.batches.create({ ...request, input_url: path });
+    return { file: null, batch };
+  }
   const input = await openInput(path, session.stdin);
   try {
     await checkRequest(session, request);
@@ -117,7 +134,7 @@ async function submitInput(session: Session, { input: path, request }: Scoring) 
   }
 }
 
-async function submit(session: Session, input: Input, request: NewBatch) {
+async function submit(session: Session, input: Input, request: NewBatch): Promise<Submitted> {
   const { client, terminal, interrupt } = session;
   const file = await client.files.upload({
     content: input.content,
@@ -133,16 +150,13 @@ async function submit(session: Session, input: Input, request: NewBatch) {
     // Not to be interrupted: nobody would know whether there is a batch to be paused.
     return { file, batch: await client.batches.create({ ...request, input_file_id: file.id }) };
   } catch (error) {
-    await client.files.delete(file.id, { maxRetries: 0 }).catch(() => undefined);
+    await discard(session, file);
     throw error;
   }
 }
 
-async function dryRun(
-  session: Session,
-  { file, batch }: { file: FileObject; batch: Batch },
-): Promise<ExitCode> {
-  const { client, terminal } = session;
+async function dryRun(session: Session, { file, batch }: Submitted): Promise<ExitCode> {
+  const { terminal } = session;
   try {
     const done = await followBatch(session, batch.id);
     const { estimate } = done;
@@ -155,6 +169,10 @@ async function dryRun(
     return invalid ? EXIT.rowsFailed : EXIT.ok;
   } finally {
     // Nobody needs it any more.
-    await client.files.delete(file.id, { maxRetries: 0 }).catch(() => undefined);
+    if (file !== null) await discard(session, file);
   }
+}
+
+async function discard({ client }: Session, { id }: FileObject): Promise<void> {
+  await client.files.delete(id, { maxRetries: 0 }).catch(() => undefined);
 }

@@ -17,6 +17,11 @@ export interface Input {
   close(): void;
 }
 
+/** Whether the server is to read it where it is. */
+export function isInputUrl(path: string): boolean {
+  return /^(s3|file):\/\//.test(path);
+}
+
 /** Larger pieces than Node's own: each costs a turn of the loop here, and there. */
 const PIECE_BYTES = 256 * 1024;
 

@@ -12,7 +12,7 @@ export function batchText(batch: Batch): string {
     ['created', time(created_at)],
     ['ends by', time(expires_at)],
     ['retry of', retry_of],
-    ['input', batch.input_file_id],
+    ['input', batch.input_file_id ?? batch.input_url],
     ['output', batch.output_file_id],
     ['errors', batch.error_file_id],
   ];

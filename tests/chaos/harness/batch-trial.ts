@@ -19,11 +19,15 @@ export interface BatchTrial {
   plan: KillPlan;
 }
 
+/** Chunks that a worker holds: the default of its setting. */
+const CHUNKS_HELD = 3;
+
 export async function survive(trial: BatchTrial, { say }: RowContext) {
   const { model, modelsDir, chunkRows, tokenBudget = 0 } = trial;
   const env = {
     HEADRACE_CHUNK_ROWS: String(chunkRows),
     HEADRACE_TOKEN_BUDGET: String(tokenBudget),
+    HEADRACE_BULK_CHUNKS: String(CHUNKS_HELD),
   };
   await using stack = await BulkStack.start({ model, modelsDir, env });
   const { client } = stack;
@@ -108,9 +112,6 @@ function filesOf({ output_file_id, error_file_id }: Batch): string[] {
 const LOOK_MS = 20;
 /** Beyond the time that parts are kept. */
 const SWEEP_DEADLINE_MS = 60_000;
-/** Chunks that `HEADRACE_BULK_CHUNKS` lets a worker hold. */
-const CHUNKS_HELD = 2;
-
 /** What was computed again, and how much may have been. */
 function recomputed(
   stack: BulkStack,

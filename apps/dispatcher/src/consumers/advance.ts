@@ -49,55 +49,25 @@ export function createAdvance(deps: AdvanceDeps): Advance {
     const open = state.status === 'validating' || state.status === 'in_progress';
     if (open && now() >= definition.expires_ms) {
       await withdraw(deps, batch);
-      return finalize(id, 'expired');
+      return finalize(deps, id, 'expired');
     }
     switch (state.status) {
       case 'validating':
         return addBatchJob(deps.queue(PLAN_QUEUE), id);
       case 'in_progress':
         if (state.done_chunks >= state.chunks) {
-          await finalize(id, 'completed');
+          await finalize(deps, id, 'completed');
           return addBatchJob(deps.queue(ASSEMBLE_QUEUE), id);
         }
-        return state.paused === 1 ? withdraw(deps, batch) : fill(batch);
+        return state.paused === 1 ? withdraw(deps, batch) : fill(deps, batch, doneBelow);
       case 'cancelling':
         await withdraw(deps, batch);
-        return finalize(id, 'cancelled');
+        return finalize(deps, id, 'cancelled');
       case 'finalizing':
         return addBatchJob(deps.queue(ASSEMBLE_QUEUE), id);
       default:
         return;
     }
-  }
-
-  async function finalize(id: string, outcome: BatchState['outcome']) {
-    const from: BatchStatus[] = ['validating', 'in_progress', 'cancelling'];
-    const fields = { outcome, finalizing_ms: now() };
-    await deps.batches.move(id, { from, to: 'finalizing', fields });
-  }
-
-  /** Hands out chunks until the window is full; also those that got lost on the way. */
-  async function fill({ definition: { id, priority }, state }: StoredBatch): Promise<void> {
-    const { batches, plans, queue, window } = deps;
-    const plan = await plans.read(id);
-    if (state.model === null) return;
-    if (plan === null) return finalize(id, 'failed');
-    const known = doneBelow.get(id) ?? 0;
-    // Fewer than we know of: Redis came back without its last second.
-    const from = known <= state.done_chunks ? known : 0;
-    const parts = await batches.parts(id, from, state.next_chunk);
-    const open = parts.flatMap((part, i) => (part === null ? [from + i] : []));
-    doneBelow.set(id, open[0] ?? state.next_chunk);
-    const lost = await missing(deps, id, { model: state.model, indexes: open });
-    const until = Math.min(plan.chunks, state.next_chunk + Math.max(0, window - open.length));
-    const next = Array.from({ length: until - state.next_chunk }, (_, i) => state.next_chunk + i);
-    const jobs = [...lost, ...next].map((index) => ({
-      name: 'chunk',
-      data: plan.payload(id, index),
-      opts: chunkOptions(id, { index, priority }),
-    }));
-    if (jobs.length > 0) await queue(bulkQueueName(state.model)).addBulk(jobs);
-    if (until > state.next_chunk) await batches.set(id, { next_chunk: until });
   }
 
   /** One batch that cannot go on holds up no other, unless it is for want of Redis. */
@@ -127,6 +97,44 @@ export function createAdvance(deps: AdvanceDeps): Advance {
       if (failures.length > 0) throw failures[0];
     },
   };
+}
+
+async function finalize(
+  { batches, now = Date.now }: AdvanceDeps,
+  id: string,
+  outcome: BatchState['outcome'],
+): Promise<void> {
+  const from: BatchStatus[] = ['validating', 'in_progress', 'cancelling'];
+  const fields = { outcome, finalizing_ms: now() };
+  await batches.move(id, { from, to: 'finalizing', fields });
+}
+
+/** Hands out chunks until the window is full; also those that got lost on the way. */
+async function fill(
+  deps: AdvanceDeps,
+  { definition: { id, priority }, state }: StoredBatch,
+  doneBelow: Map<string, number>,
+): Promise<void> {
+  const { batches, plans, queue, window } = deps;
+  const plan = await plans.read(id);
+  if (state.model === null) return;
+  if (plan === null) return finalize(deps, id, 'failed');
+  const known = doneBelow.get(id) ?? 0;
+  // Fewer than we know of: Redis came back without its last second.
+  const from = known <= state.done_chunks ? known : 0;
+  const parts = await batches.parts(id, from, state.next_chunk);
+  const open = parts.flatMap((part, i) => (part === null ? [from + i] : []));
+  doneBelow.set(id, open[0] ?? state.next_chunk);
+  const lost = await missing(deps, id, { model: state.model, indexes: open });
+  const until = Math.min(plan.chunks, state.next_chunk + Math.max(0, window - open.length));
+  const next = Array.from({ length: until - state.next_chunk }, (_, i) => state.next_chunk + i);
+  const jobs = [...lost, ...next].map((index) => ({
+    name: 'chunk',
+    data: plan.payload(id, index),
+    opts: chunkOptions(id, { index, priority }),
+  }));
+  if (jobs.length > 0) await queue(bulkQueueName(state.model)).addBulk(jobs);
+  if (until > state.next_chunk) await batches.set(id, { next_chunk: until });
 }
 
 /** Takes back the chunks that no worker has begun. */

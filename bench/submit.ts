@@ -5,6 +5,7 @@ import { modelRef } from '@headrace/shared/manifests.ts';
 import { inferQueueName, type JobPayload } from '@headrace/shared/queues.ts';
 import { type Api, compose } from '../apps/api/src/compose.ts';
 import { parseConfig } from '../apps/api/src/config.ts';
+import { ANYBODY } from '../apps/api/src/middleware/caller.ts';
 import { ADDS_IN_FLIGHT, type BareQueue, bareJobOptions, openBareQueue } from './bare-queue.ts';
 import { inLanes } from './lanes.ts';
 import { defaultModel, type Part } from './part.ts';
@@ -31,7 +32,7 @@ export const submitInProcess: Part = async ({ quick, models, documents, say, lif
   const submitOne = async (i: number) => {
     const request = requests[i % requests.length];
     if (request === undefined) throw new RangeError('there are no documents');
-    return (await api.submit({ tenant: 'default', request })).payload;
+    return (await api.submit({ tenant: ANYBODY.tenant, caller: ANYBODY, request })).payload;
   };
   const addOne = (i: number) =>
     bare.queue.add('infer', payloads[i % payloads.length], bareJobOptions(`job_${i}`));

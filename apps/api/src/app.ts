@@ -12,6 +12,7 @@ import type { FinishedHub } from './finished-hub.ts';
 import type { ListJobs } from './job-list.ts';
 import type { Jobs } from './jobs.ts';
 import type { ApiEnv } from './middleware/api-env.ts';
+import { authenticate } from './middleware/authenticate.ts';
 import { createErrorRenderer, type RenderError } from './middleware/errors.ts';
 import { createNotFound } from './middleware/not-found.ts';
 import { requestScope } from './middleware/request-scope.ts';
@@ -66,6 +67,7 @@ export function createApp(options: AppOptions): ApiApp {
   const deps: AppDeps = { ...options, renderError };
   const app = new OpenAPIHono<ApiEnv>();
   app.use('*', requestScope(deps));
+  app.use('*', authenticate());
   addJobRoutes(app, deps);
   addJobEventRoutes(app, deps);
   addPredictRoute(app, deps);

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
+import { DEFAULT_TENANT } from '@headrace/shared/api-keys.ts';
 import { openBlobStore } from '@headrace/shared/blobs/index.ts';
 import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createEnqueue } from '@headrace/shared/enqueue.ts';
@@ -26,7 +27,6 @@ import { FinishedHub } from './finished-hub.ts';
 import { createIndexTrim } from './index-trim.ts';
 import { createJobList } from './job-list.ts';
 import { createJobs } from './jobs.ts';
-import { DEFAULT_TENANT } from './middleware/tenant.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { closeServer, createHttpServer, listen } from './server.ts';
 import { createSubmit, type Submit } from './submit.ts';

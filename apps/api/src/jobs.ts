@@ -11,6 +11,7 @@ import { createJobLookup, FRESH } from './job-lookup.ts';
 import { createSettle } from './job-settle.ts';
 import { createJobWaits, type JobView } from './job-waits.ts';
 import type { WaitOptions } from './job-watch.ts';
+import type { Caller } from './middleware/caller.ts';
 import type { Submission, Submit } from './submit.ts';
 import type { WorkersView } from './workers-view.ts';
 
@@ -41,7 +42,7 @@ export interface Jobs {
   /** @throws AppError `not_found`, `job_already_finished` */
   cancel(tenant: string, id: string): Promise<Job>;
   /** @throws AppError `not_found`, `invalid_request` when it succeeded or is live */
-  retry(tenant: string, id: string): Promise<Job>;
+  retry(caller: Caller, id: string): Promise<Job>;
   /** Removes a finished job. @throws AppError `not_found`, `job_not_finished` */
   remove(tenant: string, id: string): Promise<void>;
 }
@@ -71,7 +72,8 @@ export function createJobs(deps: JobsDeps): Jobs {
       return record.job;
     },
 
-    async retry(tenant, id) {
+    async retry(caller, id) {
+      const { tenant } = caller;
       const found = await find(tenant, id);
       if ('live' in found) throw new AppError('job_not_finished');
       const { job, retry } = found.record;
@@ -84,7 +86,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       const { rows, ...rest } = retry;
       const { priority, metadata, model } = job;
       const request = { ...rest, model, input: rows, priority, metadata };
-      const submitted = await deps.submit({ tenant, request, retryOf: id });
+      const submitted = await deps.submit({ tenant, caller, request, retryOf: id });
       const live = { ...FRESH, task: submitted.model.task.name };
       return liveJob(submitted.id, submitted.payload, live);
     },

@@ -8,6 +8,7 @@ import type { ModelCatalogue, ServedModel } from '@headrace/shared/model-catalog
 import type { JobPayload, RowInput } from '@headrace/shared/queues.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
 import { z } from 'zod';
+import type { CallerLimits } from './middleware/caller.ts';
 
 export interface SubmitDeps {
   models: ModelCatalogue;
@@ -21,6 +22,8 @@ export interface SubmitDeps {
 
 export interface Submission {
   tenant: string;
+  /** What the tenant and its key may use up. */
+  caller: CallerLimits;
   request: JobRequest;
   retryOf?: string;
   /** Called with the id before the job is enqueued, so that a caller can subscribe in time. */

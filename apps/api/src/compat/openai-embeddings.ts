@@ -12,9 +12,9 @@ import {
 import type { AppDeps } from '../app.ts';
 import { AWAITED_ERRORS, awaitOutput } from '../await-output.ts';
 import { answerJson } from '../middleware/answer.ts';
+import { callerOf } from '../middleware/caller.ts';
 import { readJson } from '../middleware/json-body.ts';
 import { expectNoQuery } from '../middleware/query.ts';
-import { tenantOf } from '../middleware/tenant.ts';
 import { type ApiApp, addRoute, json } from '../routes/add-route.ts';
 
 /** `POST /v1/embeddings` as the clients of OpenAI call it. */
@@ -45,7 +45,9 @@ export function addOpenAiEmbeddings(app: ApiApp, deps: AppDeps): void {
         throw new AppError('invalid_request', { message, param: 'model' });
       }
       const options = { waitMs: limits.maxWaitS * 1000, signal: c.req.raw.signal };
-      const submission = { tenant: tenantOf(c), request: jobRequest(body, limits.maxRows) };
+      const caller = callerOf(c);
+      const request = jobRequest(body, limits.maxRows);
+      const submission = { tenant: caller.tenant, caller, request };
       const { id, output, usage } = await namingFields(awaitOutput(deps, submission, options));
       refuseFailedRow(id, output);
       const rows = body.encoding_format === 'float' ? output.map(withNumbers) : output;

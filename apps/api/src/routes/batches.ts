@@ -6,9 +6,9 @@ import { z } from '@hono/zod-openapi';
 import type { AppDeps } from '../app.ts';
 import { BatchRequestSchema } from '../batch-request.ts';
 import { answerJson } from '../middleware/answer.ts';
+import { tenantOf } from '../middleware/caller.ts';
 import { readJson } from '../middleware/json-body.ts';
 import { expectNoQuery, parseQuery } from '../middleware/query.ts';
-import { tenantOf } from '../middleware/tenant.ts';
 import { type ApiApp, addRoute, json } from './add-route.ts';
 
 const TAGS = ['Batches'];

@@ -10,9 +10,9 @@ import type { FileDetails } from '../files.ts';
 import { answer, answerJson } from '../middleware/answer.ts';
 import type { ApiEnv } from '../middleware/api-env.ts';
 import { parseRange } from '../middleware/byte-range.ts';
+import { tenantOf } from '../middleware/caller.ts';
 import { readUpload } from '../middleware/multipart.ts';
 import { expectNoQuery, parseQuery } from '../middleware/query.ts';
-import { tenantOf } from '../middleware/tenant.ts';
 import { type ApiApp, addRoute, json } from './add-route.ts';
 
 const TAGS = ['Files'];

@@ -4,8 +4,8 @@ import { z } from '@hono/zod-openapi';
 import type { AppDeps } from '../app.ts';
 import { eventId, JobEvents } from '../job-events.ts';
 import { answer } from '../middleware/answer.ts';
+import { tenantOf } from '../middleware/caller.ts';
 import { expectNoQuery } from '../middleware/query.ts';
-import { tenantOf } from '../middleware/tenant.ts';
 import { type ApiApp, addRoute } from './add-route.ts';
 
 const RETRY_AFTER_S = 5;

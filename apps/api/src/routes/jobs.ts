@@ -8,9 +8,9 @@ import type { Context } from 'hono';
 import type { AppDeps } from '../app.ts';
 import { answer, answerJson, answerJsonText } from '../middleware/answer.ts';
 import type { ApiEnv } from '../middleware/api-env.ts';
+import { callerOf, tenantOf } from '../middleware/caller.ts';
 import { readJson } from '../middleware/json-body.ts';
 import { expectNoQuery, parseQuery } from '../middleware/query.ts';
-import { tenantOf } from '../middleware/tenant.ts';
 import { type ApiApp, addRoute, json } from './add-route.ts';
 import { preferredWaitS } from './prefer.ts';
 
@@ -82,7 +82,8 @@ function addSubmit(app: ApiApp, { jobs, limits }: AppDeps): void {
       expectNoQuery(c);
       const waitS = preferredWaitS(c.req.header('prefer'), limits.maxWaitS);
       const request = parseJobRequest(await readJson(c, limits), limits.maxRows);
-      const submission = { tenant: tenantOf(c), request };
+      const caller = callerOf(c);
+      const submission = { tenant: caller.tenant, caller, request };
       if (waitS === null) return accepted(c, await jobs.submit(submission));
       const applied = { 'preference-applied': `wait=${waitS}` };
       const options = { waitMs: waitS * 1000, signal: c.req.raw.signal };
@@ -193,7 +194,7 @@ function addChanges(app: ApiApp, { jobs }: AppDeps): void {
     },
     async (c) => {
       expectNoQuery(c);
-      return accepted(c, await jobs.retry(tenantOf(c), idOf(c)));
+      return accepted(c, await jobs.retry(callerOf(c), idOf(c)));
     },
   );
   addRoute(

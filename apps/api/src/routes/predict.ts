@@ -5,9 +5,9 @@ import { z } from '@hono/zod-openapi';
 import type { AppDeps } from '../app.ts';
 import { AWAITED_ERRORS, awaitOutput } from '../await-output.ts';
 import { answerJson } from '../middleware/answer.ts';
+import { callerOf } from '../middleware/caller.ts';
 import { readJson } from '../middleware/json-body.ts';
 import { expectNoQuery } from '../middleware/query.ts';
-import { tenantOf } from '../middleware/tenant.ts';
 import { type ApiApp, addRoute, json } from './add-route.ts';
 
 const PredictRequest = z
@@ -45,7 +45,8 @@ export function addPredictRoute(app: ApiApp, deps: AppDeps): void {
       const body = { model: model.ref, input: parsed.data.text, parameters: { top_k: 1 } };
       const request = parseJobRequest(body, limits.maxRows);
       const options = { waitMs: limits.predictTimeoutS * 1000, signal: c.req.raw.signal };
-      const submission = { tenant: tenantOf(c), request };
+      const caller = callerOf(c);
+      const submission = { tenant: caller.tenant, caller, request };
       const { output } = await namingText(awaitOutput(deps, submission, options));
       const best = output[0]?.labels?.[0];
       if (best === undefined) throw new AppError('internal');

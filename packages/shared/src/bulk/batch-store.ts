@@ -38,6 +38,8 @@ const FINISHED_TTL_MS = 30 * 86_400_000;
  * that had ended is then assembled again.
  */
 const PARTS_KEPT_MS = 5_000;
+/** How often the rate of a batch gets a new mark to be measured from. */
+const RATE_MARK_MS = 30_000;
 
 type Fields = Record<string, string | number>;
 
@@ -47,12 +49,14 @@ export class BatchStore {
   readonly #keys: Keyspace;
   readonly #move: (args: (string | number)[]) => Promise<unknown>;
   readonly #finishChunk: (args: (string | number)[]) => Promise<unknown>;
+  readonly #pause: (args: (string | number)[]) => Promise<unknown>;
 
   constructor(redis: Redis, keys: Keyspace) {
     this.#redis = redis;
     this.#keys = keys;
     this.#move = defineScript(redis, 'move-batch');
     this.#finishChunk = defineScript(redis, 'finish-chunk');
+    this.#pause = defineScript(redis, 'pause-batch');
   }
 
   async create(definition: BatchDefinition): Promise<void> {
@@ -132,12 +136,26 @@ export class BatchStore {
     await this.#redis.hdel(this.#keys.batch(id), field);
   }
 
+  /**
+   * Says how many rows the planner has read, and that nothing holds it up.
+   * @returns false when the batch is not planned any more
+   */
+  planning(id: string, total: number): Promise<boolean> {
+    return this.move(id, { from: ['validating'], to: 'validating', fields: { total } });
+  }
+
+  /** Pauses a batch, or lets it go on. @returns false when it does not run */
+  async pause(id: string, paused: boolean, nowMs: number): Promise<boolean> {
+    return (await this.#pause([1, this.#keys.batch(id), paused ? 1 : 0, nowMs])) === 1;
+  }
+
   /** @returns false when another part of the chunk counts, or the batch takes no more */
   async finishChunk(id: string, chunk: FinishedChunk): Promise<boolean> {
     const { index, part, counts } = chunk;
     const keys = [this.#keys.batch(id), this.#keys.batchChunks(id)];
     const json = JSON.stringify(part satisfies ChunkPart);
-    const args = [2, ...keys, index, json, ...Object.entries(counts).flat()];
+    const args = [2, ...keys, index, json, Date.now(), RATE_MARK_MS];
+    args.push(...Object.entries(counts).flat());
     return (await this.#finishChunk(args)) === 1;
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type * as client from '@headrace/client';
+import type { Scope } from '@headrace/shared/api-keys.ts';
 import type { Batch } from '@headrace/shared/bulk/batch.ts';
 import type { ErrorBody, ErrorCode } from '@headrace/shared/errors.ts';
 import type { FileObject } from '@headrace/shared/files.ts';
@@ -10,6 +11,8 @@ import type { EmbeddingsRequestSchema } from '@headrace/shared/openai/embeddings
 import type { z } from 'zod';
 import type { BatchRequestSchema } from '../../apps/api/src/batch-request.ts';
 import type { ResultsPage } from '../../apps/api/src/batch-results.ts';
+import type { ApiKey } from '../../apps/api/src/keys.ts';
+import type { KeyRequest } from '../../apps/api/src/routes/keys.ts';
 import type { Model } from '../../apps/api/src/routes/models.ts';
 
 /** True only for the very same type: neither wider nor narrower, nor with one field more. */
@@ -27,6 +30,9 @@ interface Checked {
   batchRequest: Same<Fields<client.BatchRequest>, Fields<z.input<typeof BatchRequestSchema>>>;
   results: Same<Fields<client.BatchResultsPage>, Fields<ResultsPage & { object: 'list' }>>;
   model: Same<Fields<client.Model>, Fields<Model>>;
+  scope: Same<client.Scope, Scope>;
+  key: Same<Fields<client.ApiKey>, Fields<ApiKey>>;
+  keyRequest: Same<Fields<client.KeyRequest>, Fields<KeyRequest>>;
   embeddings: Same<
     Fields<Omit<client.EmbeddingsRequest, 'input'>>,
     Fields<Omit<z.input<typeof EmbeddingsRequestSchema>, NotOfTheClient>>
@@ -44,6 +50,7 @@ test("the client's types are those of the API", () => {
   const checked: { [K in keyof Checked]: true } & Checked = {
     ...{ errorCode: true, error: true, job: true, jobRequest: true, file: true },
     ...{ batch: true, batchRequest: true, results: true, model: true, embeddings: true },
+    ...{ scope: true, key: true, keyRequest: true },
   };
   assert.ok(Object.values(checked).every(Boolean));
 });

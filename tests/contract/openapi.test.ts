@@ -20,9 +20,13 @@ after(async () => {
   await redis.stop();
 });
 
+/** Demanded from the first key on. */
+let authorization: Record<string, string> = {};
+
 /** Sends a request whose answer `send` itself holds to the document. */
 async function expect(status: number, path: string, options?: Parameters<TestApi['send']>[1]) {
-  const answer = await api.send(path, options);
+  const headers = { ...authorization, ...options?.headers };
+  const answer = await api.send(path, { ...options, headers });
   assert.equal(answer.status, status, JSON.stringify(answer.body).slice(0, 500));
   return answer;
 }
@@ -176,13 +180,62 @@ describe('every answer is as the OpenAPI document says', () => {
     }
   });
 
+  test('of keys and tenants', async () => {
+    const good = { name: 'all', scopes: ['admin', 'jobs', 'batches', 'webhooks'] };
+    await expect(400, '/v1/keys', { body: { ...good, scopes: ['jobs'] } });
+    const { body } = await expect(201, '/v1/keys', { body: good });
+    const { id, secret } = z.object({ id: z.string(), secret: z.string() }).parse(body);
+    for (const path of ['/v1/keys', '/v1/models', '/v1/jobs']) {
+      const refused = await api.send(path);
+      assert.equal(refused.status, 401, path);
+      assert.equal(refused.headers.get('www-authenticate'), 'Bearer');
+    }
+    authorization = { authorization: `Bearer ${secret}` };
+    await expect(415, '/v1/keys', { body: 'a', headers: { 'content-type': 'text/plain' } });
+    for (const wrong of [
+      ...[{ name: '' }, { name: 'a\u2028b' }, { scopes: [] }, { scopes: ['root'] }],
+      ...[{ tenant: 'a:b' }, { tenant: '__proto__' }, { expires_at: 1 }, { key: 'x' }],
+      { rate_limit: { rows_per_s: 0, burst_rows: 1 } },
+    ]) {
+      await expect(400, '/v1/keys', { body: { ...good, ...wrong } });
+    }
+    const few = { name: 'few', scopes: ['jobs'], tenant: 'search', expires_at: 4_000_000_000 };
+    const made = await expect(201, '/v1/keys', { body: few });
+    const only = z.object({ id: z.string(), secret: z.string() }).parse(made.body);
+    const headers = { authorization: `Bearer ${only.secret}` };
+    for (const path of ['/v1/keys', '/v1/tenants', '/v1/files', '/v1/batches']) {
+      await expect(403, path, { headers });
+    }
+    await expect(200, '/v1/jobs', { headers });
+    await expect(200, '/v1/models', { headers });
+    await expect(200, '/v1/keys?limit=1');
+    await expect(400, '/v1/keys?limit=0');
+    await expect(200, `/v1/keys/${id}`);
+    await expect(400, `/v1/keys/${id}?x=1`);
+    await expect(404, '/v1/keys/key_x');
+    await expect(404, '/v1/keys/key_x/revoke', POST);
+    await expect(400, `/v1/keys/${only.id}/revoke?x=1`, POST);
+    await expect(200, `/v1/keys/${only.id}/revoke`, POST);
+    await expect(401, '/v1/jobs', { headers });
+    const tenant = '/v1/tenants/search';
+    const put = { method: 'PUT' };
+    await expect(404, tenant);
+    await expect(200, tenant, { ...put, body: { weight: 2, max_queued_rows: 10 } });
+    await expect(400, tenant, { ...put, body: { weight: 0 } });
+    await expect(404, '/v1/tenants/A', { ...put, body: {} });
+    await expect(200, tenant);
+    await expect(200, '/v1/tenants');
+    await expect(204, tenant, DELETE);
+    await expect(404, tenant, DELETE);
+  });
+
   test('and no operation is left out', () => {
     const seen = [...api.contract.seen].map((answer) => answer.replace(/ \d+$/, ''));
     assert.deepEqual(
       api.contract.operations.filter((each) => !seen.includes(each)),
       [],
     );
-    assert.equal(api.contract.operations.length, 27);
+    assert.equal(api.contract.operations.length, 35);
   });
 });
 

@@ -182,7 +182,15 @@ async function untilQueued(own: ApiProcess, count: number): Promise<void> {
 
 test('a wrong configuration ends the process with every problem on its output', async () => {
   await assert.rejects(
-    startApi({ env: { ...environment(), PORT: 'x', HOST: '0.0.0.0' } }),
-    ({ message }: Error) => /ended with 1[\s\S]*PORT/.test(message) && /HOST: /.test(message),
+    startApi({ env: { ...environment(), PORT: 'x', HEADRACE_MAX_ROWS: '0' } }),
+    ({ message }: Error) =>
+      /ended with 1[\s\S]*PORT/.test(message) && /HEADRACE_MAX_ROWS: /.test(message),
+  );
+});
+
+test('without a key it does not listen beyond loopback, and says what to do', async () => {
+  await assert.rejects(
+    startApi({ env: { ...environment(), HOST: '0.0.0.0' } }),
+    ({ message }: Error) => /ended with 1[\s\S]*HOST: .*HEADRACE_ADMIN_KEY/.test(message),
   );
 });

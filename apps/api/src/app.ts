@@ -11,6 +11,8 @@ import type { Files } from './files.ts';
 import type { FinishedHub } from './finished-hub.ts';
 import type { ListJobs } from './job-list.ts';
 import type { Jobs } from './jobs.ts';
+import type { Keyring } from './keyring.ts';
+import type { Keys } from './keys.ts';
 import type { ApiEnv } from './middleware/api-env.ts';
 import { authenticate } from './middleware/authenticate.ts';
 import { createErrorRenderer, type RenderError } from './middleware/errors.ts';
@@ -22,9 +24,11 @@ import { addDocRoutes } from './routes/docs.ts';
 import { addFileRoutes } from './routes/files.ts';
 import { addJobEventRoutes } from './routes/job-events.ts';
 import { addJobRoutes } from './routes/jobs.ts';
+import { addKeyRoutes } from './routes/keys.ts';
 import { addModelRoutes } from './routes/models.ts';
 import { addPredictRoute } from './routes/predict.ts';
 import { addProbeRoutes } from './routes/probes.ts';
+import { addTenantRoutes } from './routes/tenants.ts';
 import type { WorkersView } from './workers-view.ts';
 
 export interface HttpLimits {
@@ -43,6 +47,8 @@ export interface AppOptions {
   files: Files;
   batches: Batches;
   hub: FinishedHub;
+  keyring: Keyring;
+  keys: Keys;
   models: ModelCatalogue;
   workers: WorkersView;
   backlogs: BacklogView;
@@ -53,6 +59,8 @@ export interface AppOptions {
   limits: HttpLimits;
   defaultModel: string;
   readyNeedsWorker: boolean;
+  /** Whether whoever reaches the port may read `/metrics`. */
+  metricsOpen: boolean;
   stopping: () => boolean;
 }
 
@@ -67,7 +75,7 @@ export function createApp(options: AppOptions): ApiApp {
   const deps: AppDeps = { ...options, renderError };
   const app = new OpenAPIHono<ApiEnv>();
   app.use('*', requestScope(deps));
-  app.use('*', authenticate());
+  app.use('*', authenticate(deps));
   addJobRoutes(app, deps);
   addJobEventRoutes(app, deps);
   addPredictRoute(app, deps);
@@ -75,6 +83,8 @@ export function createApp(options: AppOptions): ApiApp {
   addBatchRoutes(app, deps);
   addCompatRoutes(app, deps);
   addModelRoutes(app, deps);
+  addKeyRoutes(app, deps);
+  addTenantRoutes(app, deps);
   addProbeRoutes(app, deps);
   addDocRoutes(app);
   app.notFound(createNotFound(() => app.routes, renderError));

@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import { DEFAULT_TENANT } from '@headrace/shared/api-keys.ts';
 import { openBlobStore } from '@headrace/shared/blobs/index.ts';
 import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createEnqueue } from '@headrace/shared/enqueue.ts';
 import { FileStore } from '@headrace/shared/files.ts';
 import { createInputs } from '@headrace/shared/inputs/index.ts';
 import { startInterval } from '@headrace/shared/interval.ts';
+import type { RowLimits } from '@headrace/shared/job-request.ts';
 import { JobStore } from '@headrace/shared/job-store.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
@@ -19,14 +19,18 @@ import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { type Admission, createAdmission } from './admission.ts';
 import { createApp, type HttpLimits } from './app.ts';
-import { createBacklogView } from './backlog-view.ts';
+import { type BacklogView, createBacklogView } from './backlog-view.ts';
 import { createBatches } from './batches.ts';
 import type { ApiConfig } from './config.ts';
 import { createFiles } from './files.ts';
 import { FinishedHub } from './finished-hub.ts';
+import { admitHost } from './host-admission.ts';
 import { createIndexTrim } from './index-trim.ts';
 import { createJobList } from './job-list.ts';
 import { createJobs } from './jobs.ts';
+import { KeyStore } from './key-store.ts';
+import { createKeyring, type Keyring } from './keyring.ts';
+import { createKeys } from './keys.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { closeServer, createHttpServer, listen } from './server.ts';
 import { createSubmit, type Submit } from './submit.ts';
@@ -37,6 +41,7 @@ export interface ApiTicks {
   admission(): Promise<unknown>;
   workers(): Promise<unknown>;
   backlogs(): Promise<unknown>;
+  keyUse(): Promise<unknown>;
   indexTrim(): Promise<unknown>;
 }
 
@@ -52,7 +57,13 @@ export interface Api {
   stop(): Promise<boolean>;
 }
 
-const TICK_MS = { admission: 1_000, workers: 2_000, backlogs: 1_000, indexTrim: 60_000 };
+const TICK_MS = {
+  admission: 1_000,
+  workers: 2_000,
+  backlogs: 1_000,
+  keyUse: 5_000,
+  indexTrim: 60_000,
+};
 const CONNECT_MS = 1_000;
 /** After the wait for requests: what the last answers and the connections may still take. */
 const RELEASE_MS = 3_000;
@@ -78,18 +89,15 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const maxRows = config.HEADRACE_MAX_BACKLOG_ROWS;
   const backlogs = createBacklogView({ redis, keys, store, models, workers, maxRows });
   const submit = createSubmit({
-    ...{ models, metrics },
+    ...{ models, metrics, limits: rowLimits(config) },
     enqueue: createEnqueue(redis, keys),
-    limits: {
-      maxRows: config.HEADRACE_MAX_ROWS,
-      maxRowCharacters: config.HEADRACE_MAX_ROW_CHARACTERS,
-    },
     admit(model, rows) {
       admission.admit();
       backlogs.admit(model, rows);
     },
   });
   const resultTtlMs = config.HEADRACE_RESULT_TTL_S * 1000;
+  const access = createAccess(config, redis, keys);
   const shared = { redis, keys, store, hub, submit, models, queues, workers, metrics };
   const jobs = createJobs({ ...shared, resultTtlMs });
   const bulk = await createBulk({ config, redis, keys, admission, models, workers, lifecycle });
@@ -97,20 +105,15 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const app = createApp({
     ...{ jobs, hub, models, workers, backlogs, admission, redis, metrics, log },
     ...bulk,
+    ...{ keyring: access.keyring, keys: access.apiKeys },
     list: createJobList({ store, jobs }),
     limits: httpLimits(config),
     defaultModel: config.HEADRACE_DEFAULT_MODEL,
     readyNeedsWorker: config.HEADRACE_READY_NEEDS_WORKER,
+    metricsOpen: config.HEADRACE_METRICS_OPEN,
     stopping: () => stopping,
   });
-  const ticks: ApiTicks = {
-    admission: () => admission.tick(),
-    workers: () => workers.tick(),
-    backlogs: () => backlogs.tick(),
-    indexTrim: createIndexTrim({
-      ...{ redis, keys, queues: models.queues, tenant: DEFAULT_TENANT, minAgeMs: resultTtlMs },
-    }),
-  };
+  const ticks = createTicks({ ...shared, ...access, admission, backlogs, resultTtlMs });
   const server = createHttpServer({ app, maxConnections: config.HEADRACE_MAX_CONNECTIONS });
 
   let started = false;
@@ -125,6 +128,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
     async listen() {
       start();
       await connected(redis);
+      await admitHost(config, access.keyring);
       lifecycle.push('http', () => drain(server, hub, config.HEADRACE_DRAIN_S * 1000));
       return listen(server, { host: config.HOST, port: config.PORT });
     },
@@ -132,6 +136,39 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
       stopping = true;
       return lifecycle.stop(config.HEADRACE_DRAIN_S * 1000 + 2 * RELEASE_MS);
     },
+  };
+}
+
+/** Keys, and who may do what. */
+function createAccess(config: ApiConfig, redis: Redis, keys: Keyspace) {
+  const store = new KeyStore(redis, keys);
+  const open = config.HEADRACE_AUTH === 'off';
+  const keyring = createKeyring({ store, open, adminKey: config.HEADRACE_ADMIN_KEY ?? null });
+  const apiKeys = createKeys({ store, keyring });
+  return { keyring, apiKeys, tenants: () => store.tenantNames() };
+}
+
+interface TickParts {
+  redis: Redis;
+  keys: Keyspace;
+  models: ModelCatalogue;
+  keyring: Keyring;
+  tenants: () => Promise<string[]>;
+  admission: Admission;
+  workers: WorkersView;
+  backlogs: BacklogView;
+  resultTtlMs: number;
+}
+
+function createTicks({ redis, keys, models, ...parts }: TickParts): ApiTicks {
+  const { admission, workers, backlogs, keyring, tenants, resultTtlMs } = parts;
+  const shared = { redis, keys, queues: models.queues };
+  return {
+    admission: () => admission.tick(),
+    workers: () => workers.tick(),
+    backlogs: () => backlogs.tick(),
+    keyUse: () => keyring.noteUse(),
+    indexTrim: createIndexTrim({ ...shared, tenants, minAgeMs: resultTtlMs }),
   };
 }
 
@@ -227,6 +264,7 @@ function startTicks(ticks: ApiTicks, log: Logger, lifecycle: Lifecycle): void {
     ['admission', ticks.admission, TICK_MS.admission],
     ['workers', ticks.workers, TICK_MS.workers],
     ['backlogs', ticks.backlogs, TICK_MS.backlogs],
+    ['keyUse', ticks.keyUse, TICK_MS.keyUse],
     ['indexTrim', ticks.indexTrim, TICK_MS.indexTrim],
   ] as const;
   for (const [name, step, everyMs] of intervals) {
@@ -237,6 +275,11 @@ function startTicks(ticks: ApiTicks, log: Logger, lifecycle: Lifecycle): void {
     });
     lifecycle.push(name, stop);
   }
+}
+
+function rowLimits(config: ApiConfig): RowLimits {
+  const { HEADRACE_MAX_ROWS: maxRows, HEADRACE_MAX_ROW_CHARACTERS: maxRowCharacters } = config;
+  return { maxRows, maxRowCharacters };
 }
 
 function httpLimits(config: ApiConfig): HttpLimits {

@@ -11,12 +11,22 @@ export const apiEnv = {
   HOST: z
     .string()
     .default('127.0.0.1')
-    .describe('Address to listen on; without API keys anything but loopback needs HEADRACE_AUTH.'),
+    .describe(
+      'Address to listen on; anything but loopback needs an API key, or HEADRACE_AUTH=off.',
+    ),
   PORT: integer(0, 65_535).default(8000).describe('Port to listen on; 0 takes any free one.'),
   HEADRACE_AUTH: z
     .enum(['on', 'off'])
     .default('on')
     .describe('off: whoever reaches the port may use it, so the network must keep others away.'),
+  HEADRACE_ADMIN_KEY: z
+    .string()
+    .regex(/^[\x21-\x7e]{32,256}$/, 'must be 32 to 256 visible ASCII characters')
+    .optional()
+    .describe('A key with every right, to make the first keys with; unset it when they exist.'),
+  HEADRACE_METRICS_OPEN: flag
+    .default(true)
+    .describe('/metrics without a key; off: scope admin, which Prometheus must then be given.'),
   HEADRACE_DEFAULT_MODEL: z
     .string()
     .min(1)
@@ -68,13 +78,5 @@ export type ApiConfig = z.infer<z.ZodObject<typeof apiEnv>>;
  * @throws ConfigError that lists all problems
  */
 export function parseConfig(env: Record<string, string | undefined>): ApiConfig {
-  const open = env.HEADRACE_AUTH === 'off';
-  const HOST = apiEnv.HOST.refine((host) => open || isLoopback(host), {
-    message: 'anything but loopback needs HEADRACE_AUTH=off while there are no API keys',
-  });
-  return parseEnv(z.object({ ...apiEnv, HOST }), env);
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+  return parseEnv(z.object(apiEnv), env);
 }

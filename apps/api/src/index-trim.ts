@@ -7,7 +7,8 @@ interface IndexTrimDeps {
   redis: Redis;
   keys: Keyspace;
   queues: string[];
-  tenant: string;
+  /** Whose lists there may be. */
+  tenants: () => Promise<string[]>;
   /** Jobs younger than this are left alone: their records cannot have expired yet. */
   minAgeMs: number;
   now?: () => number;
@@ -17,15 +18,15 @@ const IDS_A_STEP = 500;
 const MAX_STEPS = 400;
 
 /**
- * Takes ids out of a tenant's list whose job is gone: neither live nor kept as a record. One call
- * looks at 200,000 ids at most, oldest first.
+ * Takes ids out of every tenant's list whose job is gone: neither live nor kept as a record. One
+ * call looks at 200,000 ids of a tenant at most, oldest first.
  * @returns how many ids were taken out
  */
 export function createIndexTrim(deps: IndexTrimDeps): () => Promise<number> {
   const now = deps.now ?? Date.now;
-  const index = deps.keys.index(deps.tenant);
 
-  return async () => {
+  async function trim(tenant: string): Promise<number> {
+    const index = deps.keys.index(tenant);
     const until = `(${firstJobIdAt(Math.max(0, now() - deps.minAgeMs))}`;
     let from = '-';
     let trimmed = 0;
@@ -36,6 +37,12 @@ export function createIndexTrim(deps: IndexTrimDeps): () => Promise<number> {
       if (ids.length < IDS_A_STEP) break;
       from = `(${ids.at(-1)}`;
     }
+    return trimmed;
+  }
+
+  return async () => {
+    let trimmed = 0;
+    for (const tenant of await deps.tenants()) trimmed += await trim(tenant);
     return trimmed;
   };
 }

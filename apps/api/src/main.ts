@@ -17,6 +17,7 @@ try {
   if (process.channel) process.once('disconnect', () => stop('disconnect'));
   log.info({ event: 'api.listening', ...(await api.listen()) }, 'listening');
 } catch (err) {
+  if (err instanceof ConfigError) exitWith(err);
   log.fatal({ event: 'api.failed', err }, 'cannot start');
   process.exit(1);
 }
@@ -26,7 +27,11 @@ function configOrExit(): ApiConfig {
     return parseConfig(process.env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    console.error(error.message);
-    process.exit(1);
+    exitWith(error);
   }
+}
+
+function exitWith({ message }: ConfigError): never {
+  console.error(message);
+  process.exit(1);
 }

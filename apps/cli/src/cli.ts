@@ -38,6 +38,7 @@ function createProgram({ stdout, stderr }: CliDeps): Command {
     .description('Score files and texts with the models of a Headrace server.')
     .version(packageJson.version)
     .option('--url <url>', 'the server (default: http://127.0.0.1:8000)')
+    .option('--api-key <key>', 'a key of the server; others on this machine see it in ps')
     .option('--local', 'a server of its own, on this machine, for this command')
     .option('--json', 'JSON for programs: one value, or a line for each of a list')
     .option('-q, --quiet', 'no progress and no advice')

@@ -68,6 +68,7 @@ const AWAY =
 
 const HINTS: Record<string, string> = {
   unauthorized: 'Set HEADRACE_API_KEY to a key of this server.',
+  forbidden: 'Use a key that has the scope, or have an admin create one: `headrace keys create`.',
   model_not_found: '`headrace models` lists the models.',
   body_too_large:
     'Compress the file (.gz, .zst), cut it in two, or raise HEADRACE_MAX_FILE_BYTES of the API.',

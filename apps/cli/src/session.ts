@@ -23,6 +23,7 @@ export interface CliDeps {
 /** Options of every command. */
 export interface CommonOptions {
   url?: string;
+  apiKey?: string;
   local?: boolean;
   json?: boolean;
   quiet?: boolean;
@@ -56,17 +57,18 @@ export async function withSession(
   const terminal = terminalOf(options, deps);
   const { env, interrupt, stdin } = deps;
   const common = { terminal, interrupt, stdin };
+  const apiKey = options.apiKey ?? (env.HEADRACE_API_KEY || undefined);
   if (options.local === true) {
     const instance = await deps.startLocal({ signal: interrupt, say: terminal.say });
     try {
-      const client = createClient({ baseUrl: instance.url });
+      const client = createClient({ baseUrl: instance.url, apiKey });
       return await act({ ...common, client, command: (words) => `headrace ${words} --local` });
     } finally {
       await instance.stop();
     }
   }
   const baseUrl = options.url ?? (env.HEADRACE_URL || DEFAULT_URL);
-  const client = createClient({ baseUrl, apiKey: env.HEADRACE_API_KEY || undefined });
+  const client = createClient({ baseUrl, apiKey });
   const target = options.url === undefined ? '' : ` --url ${options.url}`;
   return act({ ...common, client, command: (words) => `headrace ${words}${target}` });
 }

@@ -27,6 +27,7 @@ export interface ErrorBody {
 export type ErrorCode =
   | 'invalid_request'
   | 'unauthorized'
+  | 'forbidden'
   | 'not_found'
   | 'model_not_found'
   | 'method_not_allowed'
@@ -264,4 +265,35 @@ export interface Page<T> {
   has_more: boolean;
   first_id: string | null;
   last_id: string | null;
+}
+
+/** `admin` is for keys and tenants, of all tenants, and includes no other scope. */
+export type Scope = 'jobs' | 'batches' | 'webhooks' | 'admin';
+
+export interface KeyRequest {
+  name: string;
+  tenant?: string | undefined;
+  scopes: Scope[];
+  rate_limit?: { rows_per_s: number; burst_rows: number } | null | undefined;
+  /** Unix seconds. */
+  expires_at?: number | null | undefined;
+}
+
+export interface ApiKey {
+  id: string;
+  object: 'key';
+  tenant: string;
+  name: string;
+  scopes: Scope[];
+  rate_limit: { rows_per_s: number; burst_rows: number } | null;
+  created_at: number;
+  expires_at: number | null;
+  last_used_at: number | null;
+  revoked_at: number | null;
+}
+
+/** As it is answered once, when it is created. */
+export interface NewApiKey extends ApiKey {
+  /** To be sent as Bearer. */
+  secret: string;
 }

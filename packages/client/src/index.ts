@@ -2,6 +2,7 @@ import { createBatches } from './batches.ts';
 import { createEmbed } from './embed.ts';
 import { createFiles } from './files.ts';
 import { createJobs } from './jobs.ts';
+import { createKeys } from './keys.ts';
 import { createModels } from './models.ts';
 import { type ClientOptions, createTransport } from './transport.ts';
 
@@ -27,6 +28,7 @@ export function createClient(options: ClientOptions) {
     files: createFiles(transport),
     batches: createBatches(transport),
     models: createModels(transport),
+    keys: createKeys(transport),
     embed: createEmbed(transport),
   };
 }

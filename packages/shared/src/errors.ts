@@ -39,6 +39,7 @@ const inJob = (status: number, retryable: boolean, message: string): CatalogueEn
 export const ERROR_CATALOGUE = {
   invalid_request: invalid(400, 'The request is not valid.'),
   unauthorized: invalid(401, 'A valid API key is required.'),
+  forbidden: invalid(403, 'The API key may not do this.'),
   not_found: invalid(404, 'No such resource.'),
   model_not_found: invalid(404, 'No such model.'),
   method_not_allowed: invalid(405, 'The method is not allowed on this route.'),

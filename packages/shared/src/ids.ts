@@ -1,13 +1,17 @@
-import { createHash, randomFillSync } from 'node:crypto';
+import { createHash, randomBytes, randomFillSync } from 'node:crypto';
 
 /** Crockford's base 32 in lower case: sorts as bytes, has no look-alikes. */
 const ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz';
 const TIME_CHARS = 10;
 const ORDER_CHARS = 2;
 const RANDOM_CHARS = 14;
+const SECRET_CHARS = 40;
 const ORDER_MAX = 32 ** ORDER_CHARS - 1;
 const JOB_ID = /^job_[0-9a-hjkmnp-tv-z]{26}$/;
 const FILE_ID = /^file-[0-9a-hjkmnp-tv-z]{26}$/;
+/** For patterns that hold one. */
+export const KEY_ID_PATTERN = 'key_[0-9a-hjkmnp-tv-z]{26}';
+const KEY_ID = new RegExp(`^${KEY_ID_PATTERN}$`);
 const BATCH_ID = /^batch_[0-9a-hjkmnp-tv-z]{26}$/;
 
 // One call into the system's random source serves many ids.
@@ -43,6 +47,16 @@ export function newBatchId(nowMs: number): string {
   return `batch_${sortable(nowMs)}`;
 }
 
+/** `key_` and 26 sortable characters. */
+export function newKeyId(nowMs: number): string {
+  return `key_${sortable(nowMs)}`;
+}
+
+/** 40 characters, 200 bits: nobody finds one by trying. */
+export function newSecret(): string {
+  return Array.from(randomBytes(SECRET_CHARS), (byte) => ALPHABET.charAt(byte & 31)).join('');
+}
+
 /** The smallest id that a job created at `timeMs` can have; for ranges over time. */
 export function firstJobIdAt(timeMs: number): string {
   const rest = ALPHABET.charAt(0).repeat(ORDER_CHARS + RANDOM_CHARS);
@@ -51,6 +65,10 @@ export function firstJobIdAt(timeMs: number): string {
 
 export function isJobId(value: string): boolean {
   return JOB_ID.test(value);
+}
+
+export function isKeyId(value: string): boolean {
+  return KEY_ID.test(value);
 }
 
 export function isFileId(value: string): boolean {

@@ -39,6 +39,16 @@ export function createKeyspace(prefix: string) {
     liveBatches: `${prefix}:live-batches`,
     /** Sorted set of batches that have ended, scored by when their parts may go. */
     endedBatches: `${prefix}:ended-batches`,
+    /** Hash of an API key: `definition`, `hash` of its secret, `last_used_at`, `revoked_at`. */
+    apiKey: (id: string) => `${prefix}:api-key:${id}`,
+    /** Sorted set of all API keys' ids, all with score 0, so that ids order it. */
+    apiKeys: `${prefix}:api-keys`,
+    /** Exists from the first API key on, for good: with it, keys are demanded. */
+    keysDemanded: `${prefix}:keys-demanded`,
+    /** Set of the tenants that have ever had an API key. */
+    tenantNames: `${prefix}:tenant-names`,
+    /** Hash of tenant → TenantLimits as JSON, for those that have any of their own. */
+    tenants: `${prefix}:tenants`,
     /** Hash with the virtual time, the flows' finish tags and the backlog of one queue. */
     order: (queue: string) => `${prefix}:order:${queue}`,
     /** A key of BullMQ's own. */

@@ -25,6 +25,7 @@ export function addOpenAiEmbeddings(app: ApiApp, deps: AppDeps): void {
     {
       method: 'post',
       path: '/v1/embeddings',
+      access: 'jobs',
       summary: "Embed texts and wait for the vectors, as OpenAI's clients ask for them",
       tags: ['OpenAI'],
       request: {

@@ -1,11 +1,34 @@
 import type { MiddlewareHandler } from 'hono';
+import type { Keyring } from '../keyring.ts';
 import type { ApiEnv } from './api-env.ts';
-import { ANYBODY } from './caller.ts';
 
-/** Finds out who asks, once for each request: `c.var.caller`. */
-export function authenticate(): MiddlewareHandler<ApiEnv> {
+interface AuthenticateDeps {
+  keyring: Keyring;
+  /** Whether whoever reaches the port may read `/metrics`. */
+  metricsOpen: boolean;
+}
+
+/**
+ * Finds out who asks, once for each request: `c.var.caller`. Paths that no route has need a key
+ * too, so that a route is closed unless it is named here.
+ */
+export function authenticate({
+  keyring,
+  metricsOpen,
+}: AuthenticateDeps): MiddlewareHandler<ApiEnv> {
+  const open = new Set(['/health', '/ready', '/openapi.json', '/docs']);
+  if (metricsOpen) open.add('/metrics');
   return (c, next) => {
-    c.set('caller', ANYBODY);
+    const { path } = c.req;
+    if (open.has(path) || path.startsWith('/docs/')) return next();
+    const caller = keyring.identify(c.req.header('authorization'));
+    if (caller instanceof Promise) {
+      return caller.then((found) => {
+        c.set('caller', found);
+        return next();
+      });
+    }
+    c.set('caller', caller);
     return next();
   };
 }

@@ -43,16 +43,17 @@ export function createErrorRenderer({ metrics, log }: ErrorRendererDeps): Render
     const failure = toAppError(error);
     report(c, failure);
     const { status } = failure;
-    const headers = retryHeaders(failure);
+    const headers = ownHeaders(failure);
     return answerJson(c, { error: publicError(failure), ...extra }, { status, headers });
   };
 }
 
 /**
- * When another try makes sense. One that timed out goes on by itself; the clients of OpenAI would
- * submit it again if they were not told.
+ * How to be let in, or when another try makes sense. One that timed out goes on by itself; the
+ * clients of OpenAI would submit it again if they were not told.
  */
-function retryHeaders({ code, retryAfterS }: AppError): Record<string, string> {
+function ownHeaders({ code, retryAfterS }: AppError): Record<string, string> {
+  if (code === 'unauthorized') return { 'www-authenticate': 'Bearer' };
   if (code === 'wait_timeout') return { 'x-should-retry': 'false' };
   return retryAfterS === null ? {} : { 'retry-after': `${retryAfterS}` };
 }

@@ -61,6 +61,7 @@ function addCreate(app: ApiApp, { batches, limits }: AppDeps): void {
     {
       method: 'post',
       path: '/v1/batches',
+      access: 'batches',
       summary: 'Score a file of requests, or of documents',
       tags: TAGS,
       request: {
@@ -88,6 +89,7 @@ function addList(app: ApiApp, { batches }: AppDeps): void {
     {
       method: 'get',
       path: '/v1/batches',
+      access: 'batches',
       summary: 'List batches, newest first',
       tags: TAGS,
       request: { query: ListQuery },
@@ -108,6 +110,7 @@ function addRead(app: ApiApp, { batches }: AppDeps): void {
     {
       method: 'get',
       path: '/v1/batches/{id}',
+      access: 'batches',
       summary: 'A batch and how far it has come',
       tags: TAGS,
       request: { params: BatchParams },
@@ -127,6 +130,7 @@ function addResults(app: ApiApp, { batches }: AppDeps): void {
     {
       method: 'get',
       path: '/v1/batches/{id}/results',
+      access: 'batches',
       summary: 'The rows of a batch that have finished, also while it runs',
       tags: TAGS,
       request: { params: BatchParams, query: ResultsQuery },
@@ -148,6 +152,7 @@ function addRetry(app: ApiApp, { batches }: AppDeps): void {
     {
       method: 'post',
       path: '/v1/batches/{id}/retry',
+      access: 'batches',
       summary: 'Run the rows of a finished batch that failed, as a new batch',
       tags: TAGS,
       request: { params: BatchParams },
@@ -179,6 +184,7 @@ function addSteering(app: ApiApp, { batches }: AppDeps): void {
       {
         method: 'post',
         path: `/v1/batches/{id}/${name}`,
+        access: 'batches',
         summary,
         tags: TAGS,
         request: { params: BatchParams },

@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import packageJson from '../../package.json' with { type: 'json' };
 import { answer } from '../middleware/answer.ts';
 import type { ApiEnv } from '../middleware/api-env.ts';
-import type { ApiApp } from './add-route.ts';
+import { type ApiApp, KEY_SCHEME } from './add-route.ts';
 
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -53,6 +53,11 @@ const ASSETS = [
 /** The OpenAPI document of all routes that were added before, and a page to read it. */
 export function addDocRoutes(app: ApiApp): void {
   let document: string | null = null;
+  app.openAPIRegistry.registerComponent('securitySchemes', KEY_SCHEME, {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An API key, `hr_<key id>_<secret>`; a server without any key asks for none.',
+  });
   app.get('/openapi.json', (c) => {
     document ??= JSON.stringify(app.getOpenAPI31Document(DOCUMENT));
     return answer(c, document, { headers: { 'content-type': 'application/json' } });

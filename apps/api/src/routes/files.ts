@@ -70,6 +70,7 @@ function addUpload(app: ApiApp, { files }: AppDeps): void {
     {
       method: 'post',
       path: '/v1/files',
+      access: 'batches',
       summary: 'Upload a file',
       tags: TAGS,
       request: {
@@ -132,6 +133,7 @@ function addList(app: ApiApp, { files }: AppDeps): void {
     {
       method: 'get',
       path: '/v1/files',
+      access: 'batches',
       summary: 'List files',
       tags: TAGS,
       request: { query: ListQuery },
@@ -161,6 +163,7 @@ function addReadAndDelete(app: ApiApp, { files }: AppDeps): void {
     {
       ...route,
       method: 'get',
+      access: 'batches',
       summary: 'A file, without its content',
       answers: { 200: json('The file.', FileSchema) },
       errors: ['invalid_request', 'not_found', ...REDIS_ERRORS],
@@ -175,6 +178,7 @@ function addReadAndDelete(app: ApiApp, { files }: AppDeps): void {
     {
       ...route,
       method: 'delete',
+      access: 'batches',
       summary: 'Delete a file and its content at once',
       answers: { 200: json('It is gone.', FileDeleted) },
       errors: ['invalid_request', 'not_found', ...REDIS_ERRORS],
@@ -197,6 +201,7 @@ function addContent(app: ApiApp, { files }: AppDeps): void {
     {
       method: 'get',
       path: '/v1/files/{id}/content',
+      access: 'batches',
       summary: 'The content of a file, or a range of it',
       tags: TAGS,
       request: {

@@ -22,6 +22,7 @@ export function addJobEventRoutes(app: ApiApp, deps: AppDeps): void {
     {
       method: 'get',
       path: '/v1/jobs/{id}/events',
+      access: 'jobs',
       summary: 'Follow a job: `status` at each change, then `job` with the finished job, then end',
       tags: ['Jobs'],
       request: {

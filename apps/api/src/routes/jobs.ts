@@ -61,6 +61,7 @@ function addSubmit(app: ApiApp, { jobs, limits }: AppDeps): void {
     {
       method: 'post',
       path: '/v1/jobs',
+      access: 'jobs',
       summary: 'Submit a job',
       tags: TAGS,
       request: {
@@ -122,6 +123,7 @@ function addRead(app: ApiApp, { jobs, limits }: AppDeps): void {
     {
       method: 'get',
       path: '/v1/jobs/{id}',
+      access: 'jobs',
       summary: 'Get a job, or wait for it',
       tags: TAGS,
       request: { params: JobParams, query: GetQuery },
@@ -144,6 +146,7 @@ function addList(app: ApiApp, { list }: AppDeps): void {
     {
       method: 'get',
       path: '/v1/jobs',
+      access: 'jobs',
       summary: 'List jobs, newest first',
       tags: TAGS,
       request: { query: ListQuery },
@@ -170,6 +173,7 @@ function addChanges(app: ApiApp, { jobs }: AppDeps): void {
     {
       method: 'post',
       path: '/v1/jobs/{id}/cancel',
+      access: 'jobs',
       summary: 'Cancel a job',
       tags: TAGS,
       request: { params: JobParams },
@@ -186,6 +190,7 @@ function addChanges(app: ApiApp, { jobs }: AppDeps): void {
     {
       method: 'post',
       path: '/v1/jobs/{id}/retry',
+      access: 'jobs',
       summary: 'Submit a failed, canceled or expired job once more, as a new job',
       tags: TAGS,
       request: { params: JobParams },
@@ -202,6 +207,7 @@ function addChanges(app: ApiApp, { jobs }: AppDeps): void {
     {
       method: 'delete',
       path: '/v1/jobs/{id}',
+      access: 'jobs',
       summary: 'Remove a finished job and its result',
       tags: TAGS,
       request: { params: JobParams },

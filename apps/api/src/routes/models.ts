@@ -57,6 +57,7 @@ export function addModelRoutes(app: ApiApp, deps: AppDeps): void {
     {
       method: 'get',
       path: '/v1/models',
+      access: 'any',
       summary: 'List the models',
       tags: ['Models'],
       answers: {
@@ -80,6 +81,7 @@ export function addModelRoutes(app: ApiApp, deps: AppDeps): void {
     {
       method: 'get',
       path: '/v1/models/{name}',
+      access: 'any',
       summary: 'Get a model',
       tags: ['Models'],
       request: {

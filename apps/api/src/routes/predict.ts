@@ -24,6 +24,7 @@ export function addPredictRoute(app: ApiApp, deps: AppDeps): void {
     {
       method: 'post',
       path: '/predict',
+      access: 'jobs',
       summary: 'Classify one text with the default model and wait for the answer',
       tags: ['Predict'],
       request: {

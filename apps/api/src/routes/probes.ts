@@ -12,6 +12,7 @@ export function addProbeRoutes(app: ApiApp, deps: AppDeps): void {
     {
       method: 'get',
       path: '/health',
+      access: 'open',
       summary: 'The process lives',
       tags: TAGS,
       answers: { 200: json('It does.', z.object({ status: z.literal('ok') })) },
@@ -24,6 +25,7 @@ export function addProbeRoutes(app: ApiApp, deps: AppDeps): void {
     {
       method: 'get',
       path: '/ready',
+      access: 'open',
       summary: 'A request would be served',
       tags: TAGS,
       answers: { 200: json('It would.', z.object({ status: z.literal('ready') })) },
@@ -42,6 +44,7 @@ export function addProbeRoutes(app: ApiApp, deps: AppDeps): void {
     {
       method: 'get',
       path: '/metrics',
+      access: deps.metricsOpen ? 'open' : 'admin',
       summary: 'Metrics for Prometheus',
       tags: TAGS,
       answers: {

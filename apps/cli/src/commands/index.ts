@@ -4,6 +4,7 @@ import { addCancel } from './cancel.ts';
 import type { Commands } from './command.ts';
 import { addGet } from './get.ts';
 import { addJobs } from './jobs.ts';
+import { addKeys } from './keys.ts';
 import { addModels } from './models.ts';
 import { addPause } from './pause.ts';
 import { addResults } from './results.ts';
@@ -17,7 +18,7 @@ import { addWait } from './wait.ts';
 export function addCommands(commands: Commands): void {
   const adders = [
     ...[addScore, addBatches, addBatch, addResults, addPause, addResume],
-    ...[addSubmit, addGet, addJobs, addWait, addRetry, addCancel, addModels],
+    ...[addSubmit, addGet, addJobs, addWait, addRetry, addCancel, addModels, addKeys],
   ];
   for (const add of adders) add(commands);
 }

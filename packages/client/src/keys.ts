@@ -1,0 +1,35 @@
+import type { ApiKey, KeyRequest, NewApiKey, Page } from './api-types.ts';
+import type { CallOptions, Transport } from './transport.ts';
+
+export interface KeyQuery extends CallOptions {
+  /** Keys of a page, 100 at most. */
+  limit?: number | undefined;
+  /** The `last_id` of the page before. */
+  after?: string | undefined;
+}
+
+/** Keys of all tenants; they take a key with the scope `admin`. */
+export function createKeys(transport: Transport) {
+  return {
+    /** The one answer that holds the secret. Not repeated unless the server refused it. */
+    create(request: KeyRequest, call: CallOptions = {}): Promise<NewApiKey> {
+      return transport.json({ ...call, method: 'POST', path: '/v1/keys', json: request });
+    },
+
+    list({ limit, after, ...call }: KeyQuery = {}): Promise<Page<ApiKey>> {
+      return transport.json({ ...call, path: '/v1/keys', query: { limit, after } });
+    },
+
+    get(id: string, call: CallOptions = {}): Promise<ApiKey> {
+      return transport.json({ ...call, path: pathOf(id) });
+    },
+
+    revoke(id: string, call: CallOptions = {}): Promise<ApiKey> {
+      return transport.json({ ...call, method: 'POST', path: `${pathOf(id)}/revoke` });
+    },
+  };
+}
+
+function pathOf(id: string): string {
+  return `/v1/keys/${encodeURIComponent(id)}`;
+}

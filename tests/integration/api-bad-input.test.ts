@@ -309,7 +309,9 @@ describe('hostile values in a request that is accepted', () => {
       metadata: { ...metadata, ['x'.repeat(64)]: 'y' },
     });
     assert.deepEqual((await api.get(job.id)).metadata, { ...metadata, ['x'.repeat(64)]: 'y' });
-    const made = (await queueKeys()).filter((key) => !before.has(key));
+    const made = (await queueKeys()).filter(
+      (key) => !before.has(key) && key !== api.keys.expiryTurn,
+    );
     const own =
       /:(job_[0-9a-z]{26}|order:infer\.[a-z@0-9-]+|jobs:default|prioritized|marker|id|pc|events)$/;
     assert.ok(made.length > 0);

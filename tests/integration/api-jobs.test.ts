@@ -153,6 +153,18 @@ describe('GET /v1/jobs/{id}', () => {
     assert.equal(await api.redis.exists(api.keys.bull(QUEUE, job.id)), 0);
   });
 
+  test('has a job expire that no worker takes and nobody asks for', async () => {
+    const job = await api.submit({ input: 'good', ttl_s: 1 });
+    const patient = await api.submit({ input: 'good' });
+    const due = Date.now() + 1_100;
+    while (Date.now() < due) await api.redis.ping();
+    await api.redis.del(api.keys.expiryTurn);
+    await api.api.ticks.expiredJobs();
+    assert.equal((await api.store.read(job.id))?.job.status, 'expired');
+    assert.equal(await api.redis.exists(api.keys.bull(QUEUE, job.id)), 0);
+    assert.equal((await api.get(patient.id)).status, 'queued');
+  });
+
   test('answers 404 once the result has expired', async () => {
     const job = await api.submit({ input: 'good' });
     await api.finish(job, { resultTtlMs: 1 });

@@ -22,12 +22,13 @@ import { createApp, type HttpLimits } from './app.ts';
 import { type BacklogView, createBacklogView } from './backlog-view.ts';
 import { createBatches } from './batches.ts';
 import type { ApiConfig } from './config.ts';
+import { createExpiredJobs } from './expired-jobs.ts';
 import { createFiles } from './files.ts';
 import { FinishedHub } from './finished-hub.ts';
 import { admitHost } from './host-admission.ts';
 import { createIndexTrim } from './index-trim.ts';
 import { createJobList } from './job-list.ts';
-import { createJobs } from './jobs.ts';
+import { createJobs, type Jobs } from './jobs.ts';
 import { KeyStore } from './key-store.ts';
 import { createKeyring, type Keyring } from './keyring.ts';
 import { createKeys } from './keys.ts';
@@ -42,6 +43,7 @@ export interface ApiTicks {
   workers(): Promise<unknown>;
   backlogs(): Promise<unknown>;
   keyUse(): Promise<unknown>;
+  expiredJobs(): Promise<unknown>;
   indexTrim(): Promise<unknown>;
 }
 
@@ -62,6 +64,7 @@ const TICK_MS = {
   workers: 2_000,
   backlogs: 1_000,
   keyUse: 5_000,
+  expiredJobs: 5_000,
   indexTrim: 60_000,
 };
 const CONNECT_MS = 1_000;
@@ -113,7 +116,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
     metricsOpen: config.HEADRACE_METRICS_OPEN,
     stopping: () => stopping,
   });
-  const ticks = createTicks({ ...shared, ...access, admission, backlogs, resultTtlMs });
+  const ticks = createTicks({ ...shared, ...access, jobs, admission, backlogs, resultTtlMs });
   const server = createHttpServer({ app, maxConnections: config.HEADRACE_MAX_CONNECTIONS });
 
   let started = false;
@@ -152,6 +155,7 @@ interface TickParts {
   redis: Redis;
   keys: Keyspace;
   models: ModelCatalogue;
+  jobs: Jobs;
   keyring: Keyring;
   tenants: () => Promise<string[]>;
   admission: Admission;
@@ -161,13 +165,14 @@ interface TickParts {
 }
 
 function createTicks({ redis, keys, models, ...parts }: TickParts): ApiTicks {
-  const { admission, workers, backlogs, keyring, tenants, resultTtlMs } = parts;
+  const { admission, workers, backlogs, keyring, jobs, tenants, resultTtlMs } = parts;
   const shared = { redis, keys, queues: models.queues };
   return {
     admission: () => admission.tick(),
     workers: () => workers.tick(),
     backlogs: () => backlogs.tick(),
     keyUse: () => keyring.noteUse(),
+    expiredJobs: createExpiredJobs({ ...shared, expire: jobs.expire }),
     indexTrim: createIndexTrim({ ...shared, tenants, minAgeMs: resultTtlMs }),
   };
 }
@@ -265,6 +270,7 @@ function startTicks(ticks: ApiTicks, log: Logger, lifecycle: Lifecycle): void {
     ['workers', ticks.workers, TICK_MS.workers],
     ['backlogs', ticks.backlogs, TICK_MS.backlogs],
     ['keyUse', ticks.keyUse, TICK_MS.keyUse],
+    ['expiredJobs', ticks.expiredJobs, TICK_MS.expiredJobs],
     ['indexTrim', ticks.indexTrim, TICK_MS.indexTrim],
   ] as const;
   for (const [name, step, everyMs] of intervals) {

@@ -10,6 +10,8 @@ export type FoundJob = { record: JobRecord } | { live: LiveJob };
 export interface JobLookup {
   /** @throws AppError `not_found`, the same for an unknown id and for another tenant's */
   find(tenant: string, id: string): Promise<FoundJob>;
+  /** Gives a job its terminal state if it waits past its `ttl_s`, whoever's it is. */
+  expire(id: string): Promise<void>;
   /** A found job as callers see it; a queued one with its place. */
   render(id: string, found: FoundJob): Promise<Job>;
 }
@@ -38,6 +40,11 @@ export function createJobLookup(deps: JobsDeps, settle: Settle): JobLookup {
     return { record: await settle(id, live, 'expired') };
   }
 
+  async function expire(id: string): Promise<void> {
+    const found = await deps.store.find(id, deps.models.queues);
+    if (found && 'live' in found) await expireIfDue(id, found.live);
+  }
+
   async function render(
     id: string,
     found: { record: JobRecord } | { live: LiveJob },
@@ -63,7 +70,7 @@ export function createJobLookup(deps: JobsDeps, settle: Settle): JobLookup {
     };
   }
 
-  return { find, render };
+  return { find, expire, render };
 }
 
 const NO_PLACE = { position: null, etaS: null };

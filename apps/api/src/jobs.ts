@@ -43,6 +43,8 @@ export interface Jobs {
   cancel(tenant: string, id: string): Promise<Job>;
   /** @throws AppError `not_found`, `invalid_request` when it succeeded or is live */
   retry(caller: Caller, id: string): Promise<Job>;
+  /** Gives a job its terminal state if it waits past its `ttl_s`, whoever's it is. */
+  expire(id: string): Promise<void>;
   /** Removes a finished job. @throws AppError `not_found`, `job_not_finished` */
   remove(tenant: string, id: string): Promise<void>;
 }
@@ -54,6 +56,7 @@ export function createJobs(deps: JobsDeps): Jobs {
 
   return {
     ...createJobWaits(deps, lookup),
+    expire: lookup.expire,
 
     async submit(submission) {
       const { id, payload, model } = await deps.submit(submission);

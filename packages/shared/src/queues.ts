@@ -51,6 +51,8 @@ export function createKeyspace(prefix: string) {
     tenants: `${prefix}:tenants`,
     /** Hash with the virtual time, the flows' finish tags and the backlog of one queue. */
     order: (queue: string) => `${prefix}:order:${queue}`,
+    /** Exists for as long as it is a process's turn to look for jobs that have expired. */
+    expiryTurn: `${prefix}:expiry-turn`,
     /** A key of BullMQ's own. */
     bull: (queue: string, suffix: string) => `${prefix}:${queue}:${suffix}`,
     /** Hash of worker id → WorkerReport. */

@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { TINY_MODELS } from './api.ts';
-import { type ServiceProcess, startApi, startDispatcher, startWorker } from './processes.ts';
+import {
+  type ApiProcess,
+  type ServiceProcess,
+  startApi,
+  startDispatcher,
+  startWorker,
+} from './processes.ts';
 import { startRedis, testPrefix } from './redis.ts';
 
 /** Redis, API, dispatcher and worker, each a process of its own, around one folder of files. */
@@ -14,6 +20,7 @@ export interface BulkSystem {
   env: Record<string, string>;
   /** The folder of files. */
   folder: string;
+  api: ApiProcess;
   dispatcher: ServiceProcess;
   worker: ServiceProcess;
   stop(): Promise<void>;
@@ -42,7 +49,7 @@ export async function startBulkSystem(env: Record<string, string> = {}): Promise
     client: new OpenAI({ apiKey: 'none', baseURL: `${api.url}/v1` }),
     apiUrl: api.url,
     env: shared,
-    ...{ folder, dispatcher, worker },
+    ...{ folder, api, dispatcher, worker },
     async stop() {
       // Those that run now: a test may have started them anew.
       await Promise.all([api.stop(), system.worker.stop(), system.dispatcher.stop()]);

@@ -21,7 +21,7 @@ export interface RowContext {
 /** One line of the table in RELIABILITY.md. */
 export interface ChaosRow {
   /** Number of the fault; those with a name are the sum of several. */
-  row: number | 'batch' | 'soak';
+  row: number | 'batch' | 'requests' | 'soak';
   title: string;
   goal: string;
   /** What was measured on BullMQ alone with its default options. */

@@ -8,12 +8,17 @@ import { failover } from './07-failover.ts';
 import { cpuBlocked } from './10-cpu-blocked.ts';
 import { rollingSigterm } from './11-rolling-sigterm.ts';
 import { sigtermWhileHung } from './12-sigterm-while-hung.ts';
+import { hostileNames } from './14-hostile-names.ts';
+import { foreignIds } from './15-foreign-ids.ts';
 import { tokenizerWorstCase } from './21-tokenizer-worst-case.ts';
+import { canary } from './25-canary.ts';
 import { batch } from './batch.ts';
+import { requests } from './requests.ts';
 import { soak } from './soak.ts';
 
 /** Every row of the table, in its order. */
 export const ROWS: ChaosRow[] = [
   ...[workerKilled, engineKilled, rowCrashesEngine, rowMisbehaves, redisAway, failover],
-  ...[cpuBlocked, rollingSigterm, sigtermWhileHung, tokenizerWorstCase, soak, batch],
+  ...[cpuBlocked, rollingSigterm, sigtermWhileHung, hostileNames, foreignIds],
+  ...[tokenizerWorstCase, canary, soak, batch, requests],
 ];

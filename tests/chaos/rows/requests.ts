@@ -1,0 +1,148 @@
+import { createClient } from '@headrace/client';
+import fc from 'fast-check';
+import { type BulkSystem, startBulkSystem } from '../../helpers/bulk-system.ts';
+import { type Contract, createContract } from '../../helpers/contract.ts';
+import { readApiDocument } from '../harness/api-document.ts';
+import { type KnownValues, type RandomRequest, randomRequest } from '../harness/random-requests.ts';
+import { untilReady } from '../harness/ready.ts';
+import { type ChaosRow, judge, type Scale } from '../harness/row.ts';
+
+const REQUESTS: Record<Scale, number> = { short: 300, quick: 1_000, long: 5_000 };
+/** Sent at once; a run that fails is made smaller until it is as short as can be. */
+const REQUESTS_A_RUN = 20;
+const ANSWER_MS = 60_000;
+/** Of all requests, and of making those that failed smaller. */
+const MOST_MS = 480_000;
+/** The same requests in each short run. */
+const SEED: Record<Scale, number | null> = { short: 14, quick: 14, long: null };
+
+export const requests: ChaosRow = {
+  row: 'requests',
+  title: 'random requests made from the OpenAPI document, right ones and wrong ones',
+  goal: 'no 5xx and no undocumented answer in 5,000 requests',
+  plainBullmq: '–',
+  headline: ['requests', 'operations', 'answers_2xx', 'answers_4xx', 'answers_5xx', 'undocumented'],
+  async run({ say }, scale) {
+    const system = await startBulkSystem({
+      HEADRACE_AUTH: 'off',
+      HEADRACE_MODELS: 'tiny-classifier,tiny-embedder,tiny-pairs',
+    });
+    try {
+      await untilReady(system.apiUrl);
+      const document: unknown = await (await fetch(`${system.apiUrl}/openapi.json`)).json();
+      const contract = createContract(document);
+      const known = await createKnown(system);
+      const request = randomRequest(readApiDocument(document), known);
+      const count = { requests: 0, undocumented: 0, classes: new Map<number, number>() };
+      const answered = fc.asyncProperty(
+        fc.array(request, { minLength: REQUESTS_A_RUN, maxLength: REQUESTS_A_RUN }),
+        async (all) => {
+          await Promise.all(
+            all.map((one) => check(system.apiUrl, { request: one, contract, count })),
+          );
+        },
+      );
+      const seed = SEED[scale] ?? Date.now() % 2 ** 31;
+      const numRuns = Math.ceil(REQUESTS[scale] / REQUESTS_A_RUN);
+      const result = await fc.check(answered, { seed, numRuns, interruptAfterTimeLimit: MOST_MS });
+      if (result.failed) say(`${result.counterexample?.[0]?.map(describe).join('\n')}`);
+      if (result.failed) say(`seed ${seed}: ${result.errorInstance}`.slice(0, 2_000));
+      const ofClass = (hundreds: number) => count.classes.get(hundreds) ?? 0;
+      const reached = new Set([...contract.seen].map((each) => each.replace(/ \d+$/, '')));
+      return {
+        figures: {
+          ...{ seed, requests: count.requests, operations: reached.size },
+          ...{ answers_2xx: ofClass(2), answers_4xx: ofClass(4), answers_5xx: ofClass(5) },
+          kinds_of_answers: contract.seen.size,
+          undocumented: count.undocumented,
+        },
+        ...judge({
+          'no answer is 5xx': ofClass(5) === 0,
+          'every answer is as the document says': count.undocumented === 0 && !result.failed,
+          'as many were sent as should be': count.requests >= REQUESTS[scale],
+          'all operations are reached': reached.size === contract.operations.length,
+          'requests succeed, too': ofClass(2) > count.requests / 20,
+        }),
+      };
+    } finally {
+      await system.stop();
+    }
+  },
+};
+
+/** Jobs, files, batches and keys that there are. */
+async function createKnown({ apiUrl }: BulkSystem): Promise<KnownValues> {
+  const { jobs, files, batches, keys } = createClient({ baseUrl: apiUrl });
+  const [done, canceled] = [await jobs.submit({ input: 'a' }), await jobs.submit({ input: 'b' })];
+  await jobs.cancel(canceled.id).catch(() => undefined);
+  const line = { custom_id: 'a', method: 'POST', url: '/v1/jobs', body: { input: 'a' } };
+  const content = new Blob([`${JSON.stringify(line)}\n{"text":"a"}\n`]);
+  const file = await files.upload({ content, filename: 'rows', purpose: 'batch' });
+  const batch = await batches.create({ input_file_id: file.id, endpoint: '/v1/jobs' });
+  const key = await keys.create({ name: 'a', scopes: ['admin'] });
+  return {
+    jobs: [done.id, canceled.id],
+    files: [file.id],
+    batches: [batch.id],
+    keys: [key.id],
+    models: ['tiny-classifier', 'tiny-embedder@1'],
+    tenants: ['search'],
+    model: ['tiny-classifier', 'tiny-embedder', 'tiny-pairs', 'tiny-nan@1'],
+    input: ['the cat', 'a'],
+    input_file_id: [file.id],
+    // Nobody waits for long here.
+    wait: ['0', '1'],
+    prefer: ['wait=1', 'respond-async'],
+  };
+}
+
+interface Checking {
+  request: RandomRequest;
+  contract: Contract;
+  count: { requests: number; undocumented: number; classes: Map<number, number> };
+}
+
+/** @throws Error for an answer that must not be */
+async function check(url: string, { request, contract, count }: Checking): Promise<void> {
+  const { method, path, headers, body } = request;
+  const json = typeof body === 'string' ? { 'content-type': 'application/json' } : {};
+  const response = await fetch(`${url}${path}`, {
+    method,
+    headers: { ...json, ...headers },
+    ...(body === null ? {} : { body: typeof body === 'string' ? body : formOf(body) }),
+    signal: AbortSignal.timeout(ANSWER_MS),
+  });
+  const { status } = response;
+  const type = (response.headers.get('content-type') ?? '').split(';')[0] ?? '';
+  const text = await textOf(response, type);
+  count.requests += 1;
+  const hundreds = Math.floor(status / 100);
+  count.classes.set(hundreds, (count.classes.get(hundreds) ?? 0) + 1);
+  const { pathname } = new URL(response.url);
+  try {
+    const parsed: unknown = type === 'application/json' && text !== '' ? JSON.parse(text) : text;
+    contract.check({ method: method.toLowerCase(), path: pathname, status, type, body: parsed });
+  } catch (error) {
+    count.undocumented += 1;
+    throw error;
+  }
+  if (status >= 500) throw new Error(`${status}: ${text.slice(0, 500)}`);
+}
+
+/** A stream of events may have no end, and what is in it is proven elsewhere. */
+async function textOf(response: Response, type: string): Promise<string> {
+  if (type !== 'text/event-stream') return response.text();
+  await response.body?.cancel();
+  return '';
+}
+
+function formOf({ fields, content }: { fields: Record<string, string>; content: string }) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  form.append('file', new Blob([content]), 'rows');
+  return form;
+}
+
+function describe({ method, path, body }: RandomRequest): string {
+  return `${method} ${path} ${JSON.stringify(body)}`.slice(0, 1_000);
+}

@@ -41,6 +41,10 @@ export function createKeyspace(prefix: string) {
     endedBatches: `${prefix}:ended-batches`,
     /** Hash with the virtual time, the flows' finish tags and the backlog of one queue. */
     order: (queue: string) => `${prefix}:order:${queue}`,
+    /** When the burst of an API key's rate limit is whole again. */
+    rate: (keyId: string) => `${prefix}:rate:${keyId}`,
+    /** What was asked for under an Idempotency-Key; the digest is of tenant and key. */
+    once: (digest: string) => `${prefix}:once:${digest}`,
     /** A key of BullMQ's own. */
     bull: (queue: string, suffix: string) => `${prefix}:${queue}:${suffix}`,
     /** Hash of worker id → WorkerReport. */

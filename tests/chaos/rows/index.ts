@@ -9,11 +9,13 @@ import { cpuBlocked } from './10-cpu-blocked.ts';
 import { rollingSigterm } from './11-rolling-sigterm.ts';
 import { sigtermWhileHung } from './12-sigterm-while-hung.ts';
 import { tokenizerWorstCase } from './21-tokenizer-worst-case.ts';
+import { noisyTenant } from './23-noisy-tenant.ts';
 import { batch } from './batch.ts';
 import { soak } from './soak.ts';
 
 /** Every row of the table, in its order. */
 export const ROWS: ChaosRow[] = [
   ...[workerKilled, engineKilled, rowCrashesEngine, rowMisbehaves, redisAway, failover],
-  ...[cpuBlocked, rollingSigterm, sigtermWhileHung, tokenizerWorstCase, soak, batch],
+  ...[cpuBlocked, rollingSigterm, sigtermWhileHung, tokenizerWorstCase],
+  ...[noisyTenant, soak, batch],
 ];

@@ -22,6 +22,7 @@ import { createApp, type HttpLimits } from './app.ts';
 import { createBacklogView } from './backlog-view.ts';
 import { createBatches } from './batches.ts';
 import type { ApiConfig } from './config.ts';
+import type { DefaultTerms } from './enqueue-outcome.ts';
 import { createFiles } from './files.ts';
 import { FinishedHub } from './finished-hub.ts';
 import { createIndexTrim } from './index-trim.ts';
@@ -78,12 +79,13 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const maxRows = config.HEADRACE_MAX_BACKLOG_ROWS;
   const backlogs = createBacklogView({ redis, keys, store, models, workers, maxRows });
   const submit = createSubmit({
-    ...{ models, metrics },
+    ...{ models, metrics, keys },
     enqueue: createEnqueue(redis, keys),
     limits: {
       maxRows: config.HEADRACE_MAX_ROWS,
       maxRowCharacters: config.HEADRACE_MAX_ROW_CHARACTERS,
     },
+    terms: defaultTerms(config),
     admit(model, rows) {
       admission.admit();
       backlogs.admit(model, rows);
@@ -237,6 +239,14 @@ function startTicks(ticks: ApiTicks, log: Logger, lifecycle: Lifecycle): void {
     });
     lifecycle.push(name, stop);
   }
+}
+
+function defaultTerms(config: ApiConfig): DefaultTerms {
+  const { HEADRACE_RATE_ROWS_PER_S: rowsPerS, HEADRACE_RATE_BURST_ROWS: burstRows } = config;
+  return {
+    rate: rowsPerS === 0 ? null : { rowsPerS, burstRows },
+    tenantMaxRows: config.HEADRACE_TENANT_MAX_ROWS || null,
+  };
 }
 
 function httpLimits(config: ApiConfig): HttpLimits {

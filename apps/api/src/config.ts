@@ -50,6 +50,15 @@ export const apiEnv = {
   HEADRACE_MAX_BACKLOG_ROWS: integer(1, 1_000_000_000)
     .default(1_000_000)
     .describe('Rows that may wait for one model before new jobs get 429; they live in Redis.'),
+  HEADRACE_RATE_ROWS_PER_S: integer(0, 1_000_000_000)
+    .default(0)
+    .describe('Rows a second that one API key may submit in the long run; 0: as many as it can.'),
+  HEADRACE_RATE_BURST_ROWS: integer(1, 1_000_000_000)
+    .default(10_000)
+    .describe('Rows that a key may submit at once after a pause; no job may have more.'),
+  HEADRACE_TENANT_MAX_ROWS: integer(0, 1_000_000_000)
+    .default(0)
+    .describe('Rows of one tenant that may wait or run for one model; 0: up to the backlog.'),
   HEADRACE_MAX_STREAMS: integer(1, 100_000)
     .default(1_000)
     .describe('Event streams open at once in one process; each holds a socket.'),

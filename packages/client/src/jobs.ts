@@ -18,6 +18,12 @@ const ANSWER_MS = 30_000;
 export function createJobs(transport: Transport) {
   const post = (path: string, call: CallOptions) =>
     transport.json<Job>({ ...call, method: 'POST', path });
+  /** Under a key of its own it may be sent again: it is one job all the same. */
+  const postOnce = (path: string, { json, ...call }: CallOptions & { json?: JobRequest }) => {
+    const headers = { 'idempotency-key': newKey() };
+    const request = { ...call, method: 'POST' as const, path, headers, repeat: 'always' as const };
+    return transport.json<Job>(json === undefined ? request : { ...request, json });
+  };
 
   async function get(id: string, call: CallOptions & { waitS?: number } = {}): Promise<Job> {
     const { waitS, ...options } = call;
@@ -28,9 +34,8 @@ export function createJobs(transport: Transport) {
   return {
     get,
 
-    /** Not repeated unless the server refused it: it would be two jobs. */
     submit(request: JobRequest, call: CallOptions = {}): Promise<Job> {
-      return transport.json({ ...call, method: 'POST', path: '/v1/jobs', json: request });
+      return postOnce('/v1/jobs', { ...call, json: request });
     },
 
     /** Resolves with the finished job, whatever it came to; give a signal to stop waiting. */
@@ -47,7 +52,7 @@ export function createJobs(transport: Transport) {
 
     /** A job that did not succeed, as a new job. */
     retry(id: string, call: CallOptions = {}): Promise<Job> {
-      return post(`${pathOf(id)}/retry`, call);
+      return postOnce(`${pathOf(id)}/retry`, call);
     },
 
     list({ status, model, limit, after, ...call }: JobQuery = {}): Promise<Page<Job>> {
@@ -58,4 +63,10 @@ export function createJobs(transport: Transport) {
 
 function pathOf(id: string): string {
   return `/v1/jobs/${encodeURIComponent(id)}`;
+}
+
+/** `crypto.randomUUID` is missing in pages that came over plain HTTP. */
+function newKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

@@ -43,7 +43,8 @@ export async function awaitOutput(
 
   async function unfinished({ id }: Job): Promise<AppError> {
     if (options.signal?.aborted && !submission.once) {
-      // With an Idempotency-Key the caller can ask again. It may have finished at this moment; else it runs for nobody, and that is all.
+      // Under an Idempotency-Key the caller can ask again, so that one runs on. A job may have
+      // finished at this moment; else it runs for nobody, and that is all.
       await jobs.cancel(submission.tenant, id).catch(() => undefined);
     }
     if (!hub.released) return new AppError('wait_timeout', { jobId: id });

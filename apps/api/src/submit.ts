@@ -8,6 +8,7 @@ import type { ModelCatalogue, ServedModel } from '@headrace/shared/model-catalog
 import type { JobPayload, Keyspace, RowInput } from '@headrace/shared/queues.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
 import { z } from 'zod';
+import type { Work } from './backlog-view.ts';
 import {
   type DefaultTerms,
   keepOf,
@@ -26,7 +27,7 @@ export interface SubmitDeps {
   limits: RowLimits;
   terms: DefaultTerms;
   /** @throws AppError when nothing more is admitted at the moment */
-  admit: (model: ServedModel, rows: number) => void;
+  admit: (model: ServedModel, work: Work) => void;
   now?: () => number;
 }
 
@@ -75,7 +76,8 @@ export function createSubmit(deps: SubmitDeps): Submit {
     const rows = prepareRows(request.input, model.manifest.pairs, deps.limits);
     const parameters = parseParameters(model, request.parameters);
     const terms = termsOf(caller, { tenant, rows: rows.length }, deps.terms);
-    deps.admit(model, rows.length);
+    const tokens = totalTokens(rows, model.manifest.max_tokens);
+    deps.admit(model, { rows: rows.length, tokens });
     const createdMs = now();
     const id = newJobId(createdMs);
     const payload: JobPayload = {
@@ -89,7 +91,7 @@ export function createSubmit(deps: SubmitDeps): Submit {
       timeout_s: request.timeout_s,
       metadata: request.metadata,
       created_ms: createdMs,
-      tokens: totalTokens(rows, model.manifest.max_tokens),
+      tokens,
       retry_of: submission.retryOf ?? null,
     };
     submission.beforeEnqueue?.(id);

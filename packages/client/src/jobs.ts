@@ -1,4 +1,5 @@
 import type { Job, JobRequest, JobStatus, Page } from './api-types.ts';
+import { once } from './once.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 export interface JobQuery extends CallOptions {
@@ -18,13 +19,6 @@ const ANSWER_MS = 30_000;
 export function createJobs(transport: Transport) {
   const post = (path: string, call: CallOptions) =>
     transport.json<Job>({ ...call, method: 'POST', path });
-  /** Under a key of its own it may be sent again: it is one job all the same. */
-  const postOnce = (path: string, { json, ...call }: CallOptions & { json?: JobRequest }) => {
-    const headers = { 'idempotency-key': newKey() };
-    const request = { ...call, method: 'POST' as const, path, headers, repeat: 'always' as const };
-    return transport.json<Job>(json === undefined ? request : { ...request, json });
-  };
-
   async function get(id: string, call: CallOptions & { waitS?: number } = {}): Promise<Job> {
     const { waitS, ...options } = call;
     const timeoutMs = (waitS ?? 0) * 1000 + ANSWER_MS;
@@ -35,7 +29,7 @@ export function createJobs(transport: Transport) {
     get,
 
     submit(request: JobRequest, call: CallOptions = {}): Promise<Job> {
-      return postOnce('/v1/jobs', { ...call, json: request });
+      return transport.json({ ...call, ...once(), path: '/v1/jobs', json: request });
     },
 
     /** Resolves with the finished job, whatever it came to; give a signal to stop waiting. */
@@ -52,7 +46,7 @@ export function createJobs(transport: Transport) {
 
     /** A job that did not succeed, as a new job. */
     retry(id: string, call: CallOptions = {}): Promise<Job> {
-      return postOnce(`${pathOf(id)}/retry`, call);
+      return transport.json({ ...call, ...once(), path: `${pathOf(id)}/retry` });
     },
 
     list({ status, model, limit, after, ...call }: JobQuery = {}): Promise<Page<Job>> {
@@ -63,10 +57,4 @@ export function createJobs(transport: Transport) {
 
 function pathOf(id: string): string {
   return `/v1/jobs/${encodeURIComponent(id)}`;
-}
-
-/** `crypto.randomUUID` is missing in pages that came over plain HTTP. */
-function newKey(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

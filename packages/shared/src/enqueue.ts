@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { callParts } from './call-parts.ts';
 import { costOf, MAX_PRIORITY, ROWS_A_PRIORITY } from './fair-order.ts';
+import { ONCE_TTL_MS, type OnceKeep } from './once.ts';
 import { INTERACTIVE, type JobPayload, type Keyspace } from './queues.ts';
 import { defineScript } from './redis.ts';
 import { createTick } from './tick.ts';
@@ -23,8 +24,8 @@ export interface NewJob {
   queue: string;
   payload: JobPayload;
   terms?: CallerTerms;
-  /** Redis key of the caller's Idempotency-Key, and what is kept there with the job. */
-  once?: { key: string; keep: string };
+  /** Of the caller's Idempotency-Key. */
+  once?: OnceKeep;
 }
 
 /** What became of a job: only `added` and `there` are in the queue. */
@@ -49,9 +50,6 @@ const JOB_OPTIONS = JSON.stringify({
   attempts: INTERACTIVE.attempts,
   backoff: { type: 'fixed', delay: INTERACTIVE.backoffMs },
 }).replace(/}$/, ',"priority":%d}');
-
-/** How long an Idempotency-Key is kept. */
-const ONCE_TTL_MS = 86_400_000;
 
 const Replies = z.array(z.string());
 

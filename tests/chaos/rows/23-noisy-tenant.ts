@@ -1,14 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createEnqueue, type Enqueue } from '@headrace/shared/enqueue.ts';
 import { newJobId } from '@headrace/shared/ids.ts';
-import { createLogger } from '@headrace/shared/logger.ts';
 import type { Priority } from '@headrace/shared/queues.ts';
-import { connectRedis } from '@headrace/shared/redis.ts';
 import { BUNDLED_MODELS, seededRandom } from '../../helpers/engines.ts';
 import { percentile, rounded } from '../harness/figures.ts';
 import type { JobClient } from '../harness/job-client.ts';
 import { type ChaosRow, judge, type Scale } from '../harness/row.ts';
-import { type Stack, startStack } from '../harness/stack.ts';
+import { connectStack, type Stack, startStack } from '../harness/stack.ts';
 import { createTexts } from '../harness/texts.ts';
 
 interface Size {
@@ -108,9 +106,9 @@ interface Noise extends AsyncDisposable {
   waiting(): Promise<number>;
 }
 
-function openNoise({ redis, keys, queue }: Stack): Noise {
-  const log = createLogger({ service: 'chaos', level: 'silent' });
-  const connection = connectRedis({ url: redis.url, role: 'worker', name: 'noise', log });
+function openNoise(stack: Stack): Noise {
+  const { keys, queue } = stack;
+  const connection = connectStack(stack);
   const enqueue: Enqueue = createEnqueue(connection, keys);
   const next = createTexts(230);
   async function addOne(flow: { tenant: string; priority: Priority }): Promise<string> {

@@ -33,16 +33,23 @@ export const REPLAYED = { 'idempotent-replayed': 'true' };
  * @throws AppError `invalid_request`
  */
 export function onceOf(c: Context<ApiEnv>, route: string, asked: unknown): Once | null {
+  const digest = onceDigestOf(c);
+  return digest === null ? null : { digest, fingerprint: fingerprintOf(route, asked) };
+}
+
+/** As `onceOf`, where what is asked for is known only later. @throws AppError `invalid_request` */
+export function onceDigestOf(c: Context<ApiEnv>): string | null {
   const key = c.req.header(NAME);
   if (key === undefined) return null;
   if (!KEY.test(key)) {
     const message = 'Idempotency-Key must be 1 to 255 visible ASCII characters without spaces';
     throw new AppError('invalid_request', { message, param: 'Idempotency-Key' });
   }
-  return {
-    digest: sha256(`${callerOf(c).tenant}\0${key}`),
-    fingerprint: sha256(`${route}\0${JSON.stringify(asked, sortedFields)}`),
-  };
+  return sha256(`${callerOf(c).tenant}\0${key}`);
+}
+
+export function fingerprintOf(route: string, asked: unknown): string {
+  return sha256(`${route}\0${JSON.stringify(asked, sortedFields)}`);
 }
 
 function sha256(text: string): string {

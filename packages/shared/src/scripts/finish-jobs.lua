@@ -42,18 +42,22 @@ for i = 5, #KEYS do
 end
 if #freed > 0 then redis.call('SREM', KEYS[3], unpack(freed)) end
 if redis.call('EXISTS', KEYS[1]) == 1 then
-  local state = redis.call('HMGET', KEYS[1], 'rows', 'tokens', 'now')
-  redis.call('HSET', KEYS[1],
+  local fields = { 'rows', 'tokens', 'now' }
+  for tenant in pairs(tenants) do fields[#fields + 1] = tenant end
+  local state = redis.call('HMGET', KEYS[1], unpack(fields))
+  local changed = {
     'rows', math.max(0, tonumber(state[1] or 0) - rows),
-    'tokens', math.max(0, tonumber(state[2] or 0) - tokens))
-  for tenant, count in pairs(tenants) do
-    if redis.call('HINCRBY', KEYS[1], tenant, -count) <= 0 then
-      redis.call('HDEL', KEYS[1], tenant)
-    end
+    'tokens', math.max(0, tonumber(state[2] or 0) - tokens),
+  }
+  for i = 4, #fields do
+    changed[#changed + 1] = fields[i]
+    changed[#changed + 1] = math.max(0, tonumber(state[i] or 0) - tenants[fields[i]])
   end
   if ARGV[2] ~= '' and tonumber(ARGV[2]) > tonumber(state[3] or 0) then
-    redis.call('HSET', KEYS[1], 'now', ARGV[2])
+    changed[#changed + 1] = 'now'
+    changed[#changed + 1] = ARGV[2]
   end
+  redis.call('HSET', KEYS[1], unpack(changed))
 end
 -- A single small record travels with its notice: whoever waits need not ask for it.
 if #ids == 1 and #last <= 4096 then

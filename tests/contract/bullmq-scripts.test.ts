@@ -149,7 +149,15 @@ describe('a job', () => {
     await addAsBullMQ(bullmq.queue, id, payloadOf('a'));
     await ours.enqueue({ id, queue: QUEUE, payload: payloadOf('a') });
     await Promise.all([bullmq.queue.waitUntilReady(), ours.queue.waitUntilReady()]);
-    assert.deepEqual(await stateOf(ours.keys), await stateOf(bullmq.keys));
+    const [added, expectedState] = [await stateOf(ours.keys), await stateOf(bullmq.keys)];
+    // BullMQ counts below the priority, where ours tells the place within it.
+    assert.deepEqual(added.keys.prioritized, [id, String(2 ** 32)]);
+    assert.deepEqual(expectedState.keys.prioritized, [id, String(2 ** 32 + 1)]);
+    for (const key of ['prioritized', 'pc']) {
+      delete added.keys[key];
+      delete expectedState.keys[key];
+    }
+    assert.deepEqual(added, expectedState);
     const job: Job | undefined = await ours.queue.getJob(id);
     const expected = await bullmq.queue.getJob(id);
     assert.deepEqual(job?.data, payloadOf('a'));
@@ -166,8 +174,8 @@ describe('a job', () => {
     worker.start();
     const { job } = await next();
     assert.deepEqual(JSON.parse(job.data), payloadOf('a'));
-    const { priority, starts, attempts, stalls } = job;
-    assert.deepEqual({ priority, starts, attempts, stalls }, { ...COUNTS, priority: 1 });
+    const { score, starts, attempts, stalls } = job;
+    assert.deepEqual({ score, starts, attempts, stalls }, COUNTS_AS_BULLMQ);
     assert.equal(await redis.get(`${ours.keys.bull(QUEUE, id)}:lock`), job.lockToken);
     assert.deepEqual(await withoutWorkers(ours.keys), await withoutWorkers(bullmq.keys));
   });
@@ -228,6 +236,20 @@ describe('a job', () => {
     assert.equal((await second.next()).job.starts, 2);
   });
 
+  test('that is given back goes before jobs of its priority that come after it', async () => {
+    const { keys, enqueue } = setUp();
+    const ids = Array.from({ length: 3 }, () => newJobId(CREATED_MS));
+    for (const id of ids) await enqueue({ id, queue: QUEUE, payload: payloadOf('a') });
+    const { worker, next, held } = openOurWorker(keys, 2);
+    worker.start();
+    const first = await next();
+    const second = held.shift() ?? (await next());
+    await worker.stopTaking();
+    await worker.giveBack(second.job);
+    await worker.giveBack(first.job);
+    assert.deepEqual(await redis.zrange(keys.bull(QUEUE, 'prioritized'), '0', '-1'), ids);
+  });
+
   test('that failed is tried again after its back-off, by BullMQ', async () => {
     const { keys, enqueue, queue } = setUp();
     await enqueue({ id, queue: QUEUE, payload: payloadOf('a') });
@@ -238,8 +260,9 @@ describe('a job', () => {
     first.done();
     assert.equal(await queue.getDelayedCount(), 1);
     const { job } = await next();
-    const { priority, starts, attempts, stalls } = job;
-    assert.deepEqual({ priority, starts, attempts, stalls }, { ...COUNTS, starts: 2, attempts: 1 });
+    const { score, starts, attempts, stalls } = job;
+    assert.deepEqual({ starts, attempts, stalls }, { starts: 2, attempts: 1, stalls: 0 });
+    assert.equal(Math.floor(score / 2 ** 32), 1);
   });
 });
 
@@ -301,7 +324,7 @@ describe('a worker', () => {
   });
 });
 
-const COUNTS = { priority: 1, starts: 1, attempts: 0, stalls: 0 };
+const COUNTS_AS_BULLMQ = { score: 2 ** 32 + 1, starts: 1, attempts: 0, stalls: 0 };
 
 /**
  * The marker wakes workers, and is there or not by who has looked. Our worker also looks for stalled

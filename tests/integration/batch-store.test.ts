@@ -33,7 +33,8 @@ async function newBatch(): Promise<{ id: string; store: BatchStore }> {
   const definition = { v: 1, id, tenant: 'default', endpoint: '/v1/jobs', metadata: {} };
   const input = { input_file_id: newFileId(Date.now()), completion_window: '24h' };
   const times = { created_ms: Date.now(), expires_ms: Date.now() + 3_600_000 };
-  await store.create(BatchDefinitionSchema.parse({ ...definition, ...input, ...times }));
+  const parsed = BatchDefinitionSchema.parse({ ...definition, ...input, ...times });
+  await store.create(parsed, { maxLive: 100 });
   return { id, store };
 }
 

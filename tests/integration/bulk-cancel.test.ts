@@ -88,7 +88,7 @@ async function handOut(deps: { store: BatchStore; queue: Queue }): Promise<strin
     ...{ v: 1, id, tenant: 'default', endpoint: '/v1/jobs', metadata: {}, input_file_id: input },
     ...{ completion_window: '24h', created_ms: Date.now(), expires_ms: Date.now() + 3_600_000 },
   };
-  await deps.store.create(BatchDefinitionSchema.parse(definition));
+  await deps.store.create(BatchDefinitionSchema.parse(definition), { maxLive: 100 });
   const fields = { model: MODEL, total: ROWS, chunks: 1, next_chunk: 1 };
   await deps.store.move(id, { from: ['validating'], to: 'in_progress', fields });
   const chunk: ChunkPayload = {

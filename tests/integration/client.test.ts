@@ -54,15 +54,22 @@ describe('what is repeated', () => {
     assert.equal(seen.length, 3);
   });
 
-  test('a submission that was refused, and none that may have been stored', async (t) => {
-    const refused = await serve(t, refuse(429, 'overloaded', { 'retry-after': '0' }), job);
-    assert.equal((await refused.client.jobs.submit({ input: 'a' })).id, 'job_1');
-    assert.equal(refused.seen.length, 2);
-    const stored = await serve(t, refuse(503, 'redis_unavailable', { 'retry-after': '0' }), job);
-    await assert.rejects(stored.client.jobs.submit({ input: 'a' }), HeadraceError);
-    const gone = await serve(t, hangUp, job);
-    await assert.rejects(gone.client.jobs.submit({ input: 'a' }), ConnectionError);
-    assert.deepEqual([stored.seen.length, gone.seen.length], [1, 1]);
+  test('a submission, each time under the same key, and another one under another', async (t) => {
+    const keys: unknown[] = [];
+    const seeing =
+      (then: Handler): Handler =>
+      (request, response) => {
+        keys.push(request.headers['idempotency-key']);
+        return then(request, response);
+      };
+    const failures = [refuse(503, 'redis_unavailable', { 'retry-after': '0' }), hangUp];
+    const { client } = await serve(t, ...failures.map(seeing), seeing(job));
+    assert.equal((await client.jobs.submit({ input: 'a' })).id, 'job_1');
+    await client.jobs.retry('job_1');
+    await client.batches.create({ input_file_id: 'file-1', endpoint: '/v1/jobs' });
+    assert.equal(keys.length, 5);
+    for (const key of keys) assert.match(String(key), /^[0-9a-f]{32}$/);
+    assert.deepEqual([new Set(keys).size, new Set(keys.slice(0, 3)).size], [3, 1]);
   });
 
   test('nothing that the server says shall not be, nor what it puts off for long', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { createEnqueue } from '@headrace/shared/enqueue.ts';
+import { startTimeOf } from '@headrace/shared/fair-order.ts';
 import { newJobId } from '@headrace/shared/ids.ts';
 import {
   checkRecord,
@@ -154,20 +155,21 @@ describe('job store', () => {
 });
 
 describe('order of work', () => {
-  const ROWS_A_PRIORITY = 64;
+  const ROWS = 64;
 
-  /** Enqueues jobs that fill one unit of the order each. @returns their priorities in BullMQ */
+  /** Enqueues jobs of 64 rows. @returns their places, in units of such a job, from 1 on */
   function setUpOrder() {
     const { keys, store } = setUp();
     const enqueue = createEnqueue(redis, keys);
-    const rows = Array.from({ length: ROWS_A_PRIORITY }, () => ({ text: 'a', text_pair: null }));
+    const rows = Array.from({ length: ROWS }, () => ({ text: 'a', text_pair: null }));
     async function enqueueMany(count: number, more: Partial<JobPayload>): Promise<number[]> {
       const ids = Array.from({ length: count }, () => newJobId(Date.now()));
       const job = { ...payload, rows, ...more };
       await Promise.all(ids.map((id) => enqueue({ id, queue: QUEUE, payload: job })));
-      const priorities = ids.map((id) => redis.hget(keys.bull(QUEUE, id), 'priority'));
-      return (await Promise.all(priorities)).map(Number);
+      const places = ids.map((id) => redis.zscore(keys.bull(QUEUE, 'prioritized'), id));
+      return (await Promise.all(places)).map((score) => place(Number(score)));
     }
+    const place = (score: number) => Math.round(100 * (1 + startTimeOf(score) / ROWS)) / 100;
     /** As when all of them were finished. */
     const empty = () => redis.del(keys.bull(QUEUE, 'prioritized'));
     return { keys, store, enqueueMany, empty };
@@ -187,7 +189,7 @@ describe('order of work', () => {
     const { enqueueMany } = setUpOrder();
     assert.deepEqual(await enqueueMany(3, { priority: 'low' }), [1, 11, 21]);
     assert.deepEqual(await enqueueMany(3, { priority: 'normal' }), [1, 2, 3]);
-    assert.deepEqual((await enqueueMany(12, { priority: 'high' })).slice(-1), [2]);
+    assert.deepEqual((await enqueueMany(12, { priority: 'high' })).slice(-1), [2.1]);
   });
 
   test('starts anew when the queue is empty', async () => {

@@ -63,6 +63,7 @@ function row(length: number, startTime = 0): TestRow {
   return {
     encoding: { ids: new Int32Array(length), typeIds: null },
     startTime,
+    flow: 'a tenant',
     timeoutMs: 1_000,
     outcomes: [],
     dispatched: 0,

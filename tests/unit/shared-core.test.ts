@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ConfigError, flag, integer, parseEnv } from '@headrace/shared/env.ts';
 import { AppError, ERROR_CODES, errorBody } from '@headrace/shared/errors.ts';
-import { costOf, startTimeOf } from '@headrace/shared/fair-order.ts';
+import { costOf, scoreOf, startTimeOf } from '@headrace/shared/fair-order.ts';
 import {
   batchFileId,
   firstJobIdAt,
@@ -157,8 +157,14 @@ describe('order of work', () => {
     );
   });
 
-  test('knows what start time a priority stands for, in whole units of 64 rows', () => {
-    assert.deepEqual([0, 1, 2, 11].map(startTimeOf), [0, 0, 64, 640]);
+  test('costs a tenant of twice the weight half', () => {
+    assert.equal(costOf(20, 'normal', 2), 10);
+  });
+
+  test('knows what start time a score stands for, to a fraction of a row', () => {
+    const scores = [0, 1, 2, 1.5].map(scoreOf);
+    assert.deepEqual(scores.map(startTimeOf), [0, 0, 65_536, 32_768]);
+    assert.equal(startTimeOf(scoreOf(1) + 65_536), 1);
   });
 });
 

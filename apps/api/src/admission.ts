@@ -2,13 +2,16 @@ import { AppError } from '@headrace/shared/errors.ts';
 import { memoryRatio } from '@headrace/shared/redis.ts';
 import type { Redis } from 'ioredis';
 
-/** A full Redis deadlocks BullMQ, so nothing is admitted from this share of `maxmemory` on. */
-const ADMIT_BELOW_RATIO = 0.8;
+/**
+ * A full Redis deadlocks BullMQ, so nothing is admitted from a share of `maxmemory` on. Bulk work,
+ * which can wait, leaves the last of it to the jobs that somebody waits for.
+ */
+const ADMIT_BELOW = { job: 0.8, bulk: 0.7 };
 
 /** Decides whether the queue takes anything more at the moment. */
 export interface Admission {
   /** @throws AppError `redis_unavailable` or `storage_nearly_full`, both with a Retry-After */
-  admit(): void;
+  admit(work: keyof typeof ADMIT_BELOW): void;
   memoryRatio(): number;
   /** Reads Redis's memory anew. */
   tick(): Promise<void>;
@@ -17,9 +20,9 @@ export interface Admission {
 export function createAdmission(redis: Redis): Admission {
   let ratio = 0;
   return {
-    admit() {
+    admit(work) {
       if (redis.status !== 'ready') throw new AppError('redis_unavailable', { retryAfterS: 1 });
-      if (ratio >= ADMIT_BELOW_RATIO) throw new AppError('storage_nearly_full', { retryAfterS: 5 });
+      if (ratio >= ADMIT_BELOW[work]) throw new AppError('storage_nearly_full', { retryAfterS: 5 });
     },
     memoryRatio: () => ratio,
     async tick() {

@@ -7,6 +7,7 @@ import type { Admission } from './admission.ts';
 import type { BacklogView } from './backlog-view.ts';
 import type { Batches } from './batches.ts';
 import { addCompatRoutes } from './compat/index.ts';
+import type { OpenUpload } from './file-uploads.ts';
 import type { Files } from './files.ts';
 import type { FinishedHub } from './finished-hub.ts';
 import type { ListJobs } from './job-list.ts';
@@ -45,6 +46,7 @@ export interface AppOptions {
   jobs: Jobs;
   list: ListJobs;
   files: Files;
+  openUpload: OpenUpload;
   batches: Batches;
   hub: FinishedHub;
   keyring: Keyring;

@@ -13,10 +13,17 @@ export interface BacklogView {
   oldestAgeS(queue: string): number;
   /** How long all ready workers need for what waits; null when their speed is unknown. */
   drainSeconds(model: ServedModel): number | null;
-  /** Counts `rows` in. @throws AppError `overloaded` with a Retry-After */
-  admit(model: ServedModel, rows: number): void;
+  /** Counts work in. @throws AppError `overloaded`; Retry-After says when there is room for it */
+  admit(model: ServedModel, work: Work): void;
   /** Reads all backlogs anew. */
   tick(): Promise<void>;
+}
+
+/** What a job adds to a backlog. */
+export interface Work {
+  rows: number;
+  /** As estimated. */
+  tokens: number;
 }
 
 interface BacklogViewDeps {
@@ -26,19 +33,22 @@ interface BacklogViewDeps {
   models: ModelCatalogue;
   workers: WorkersView;
   maxRows: number;
+  /** How long all ready workers of a model may need for what waits; null: any time. */
+  maxDrainS: number | null;
   now?: () => number;
 }
 
 const EMPTY: Backlog = { jobs: { queued: 0, delayed: 0, running: 0 }, rows: 0, tokens: 0 };
 const RETRY_AFTER_UNKNOWN_S = 30;
 const MAX_RETRY_AFTER_S = 300;
+const LONG = 'The backlog is too long.';
 
 export function createBacklogView(deps: BacklogViewDeps): BacklogView {
   const now = deps.now ?? Date.now;
   let backlogs = new Map<string, Backlog>();
   let ages = new Map<string, number>();
-  /** Rows admitted since the last tick. */
-  let fresh = new Map<string, number>();
+  /** Admitted since the last tick. */
+  let fresh = new Map<string, Work>();
 
   const of = (queue: string) => backlogs.get(queue) ?? EMPTY;
   const drainSeconds = (model: ServedModel) => {
@@ -50,12 +60,21 @@ export function createBacklogView(deps: BacklogViewDeps): BacklogView {
     of,
     oldestAgeS: (queue) => ages.get(queue) ?? 0,
     drainSeconds,
-    admit(model, rows) {
-      const added = (fresh.get(model.queue) ?? 0) + rows;
-      if (of(model.queue).rows + added > deps.maxRows) {
-        throw new AppError('overloaded', { retryAfterS: retryAfterS(drainSeconds(model)) });
+    admit(model, work) {
+      const { queue, ref } = model;
+      const added = sum(fresh.get(queue), work);
+      const waiting = sum(of(queue), added);
+      const speed = deps.workers.tokensPerSecond(ref);
+      const drainS = speed > 0 ? waiting.tokens / speed : null;
+      // One that nothing waits before is done as soon as it can be, however long it takes.
+      const maxDrainS = waiting.rows > work.rows ? deps.maxDrainS : null;
+      const excess = excessOf({ rows: waiting.rows, drainS }, { maxRows: deps.maxRows, maxDrainS });
+      if (excess > 0) {
+        const message = drainS === null ? LONG : `${LONG} It needs ${Math.ceil(drainS)} s.`;
+        const retryAfterS = drainS === null ? RETRY_AFTER_UNKNOWN_S : waitS(excess * drainS);
+        throw new AppError('overloaded', { message, retryAfterS });
       }
-      fresh.set(model.queue, added);
+      fresh.set(queue, added);
     },
     async tick() {
       const { queues, all } = deps.models;
@@ -71,17 +90,29 @@ export function createBacklogView(deps: BacklogViewDeps): BacklogView {
         ages = new Map(queues.map((queue, i) => [queue, oldest[i] ?? 0]));
       } catch (error) {
         // Nothing was learnt: what was counted before still waits, as far as anybody knows.
-        for (const [queue, rows] of counted) fresh.set(queue, (fresh.get(queue) ?? 0) + rows);
+        for (const [queue, work] of counted) fresh.set(queue, sum(fresh.get(queue), work));
         throw error;
       }
     },
   };
 }
 
-/** The time in which a tenth of the backlog drains: then there is room again. */
-function retryAfterS(drainS: number | null): number {
-  if (drainS === null) return RETRY_AFTER_UNKNOWN_S;
-  return Math.min(MAX_RETRY_AFTER_S, Math.max(1, Math.ceil(drainS / 10)));
+function sum(work: Work | undefined, more: Work): Work {
+  return { rows: (work?.rows ?? 0) + more.rows, tokens: (work?.tokens ?? 0) + more.tokens };
+}
+
+/** By which share of itself a backlog is too long; 0 when it is not. */
+function excessOf(
+  { rows, drainS }: { rows: number; drainS: number | null },
+  { maxRows, maxDrainS }: Pick<BacklogViewDeps, 'maxRows' | 'maxDrainS'>,
+): number {
+  const byRows = 1 - maxRows / rows;
+  const byTime = drainS === null || maxDrainS === null ? 0 : 1 - maxDrainS / drainS;
+  return Math.max(0, byRows, byTime);
+}
+
+function waitS(seconds: number): number {
+  return Math.min(MAX_RETRY_AFTER_S, Math.max(1, Math.ceil(seconds)));
 }
 
 /** Age in seconds of the first job in the order of each queue. */

@@ -1,6 +1,7 @@
 import {
   type Batch,
   type BatchDefinition,
+  BatchStateSchema,
   isTerminal,
   type StoredBatch,
   windowSeconds,
@@ -10,28 +11,68 @@ import { newBatchId } from '@headrace/shared/ids.ts';
 import type { InputName } from '@headrace/shared/inputs/index.ts';
 import { type BatchRequest, inputName, scoringOf } from './batch-request.ts';
 import type { BatchesDeps } from './batches.ts';
+import type { Caller } from './middleware/caller.ts';
+import type { Once } from './middleware/idempotency.ts';
 
 interface Lookup {
   find(tenant: string, id: string): Promise<StoredBatch>;
   view(tenant: string, id: string): Promise<Batch>;
+  render(batch: StoredBatch): Batch;
 }
+
+type Creator = Pick<Caller, 'tenant' | 'weight'>;
+
+/** A batch as it was when it was created, by this request or by an earlier one under its key. */
+export interface NewView {
+  batch: Batch;
+  replayed: boolean;
+}
+
+const NEW_STATE = BatchStateSchema.parse({ status: 'validating' });
+/** When one of them ends is not known. */
+const TOO_MANY_RETRY_S = 60;
 
 type NewBatch = Omit<BatchDefinition, 'id' | 'created_ms' | 'expires_ms'>;
 
 /** The ways to a new batch. */
-export function createBatchCreation(deps: BatchesDeps, { find, view }: Lookup) {
-  const { store, admit, now = Date.now } = deps;
+export function createBatchCreation(deps: BatchesDeps, { find, view, render }: Lookup) {
+  const { store, keys, maxLive, admit, now = Date.now } = deps;
 
-  async function add(definition: NewBatch, windowMs: number): Promise<Batch> {
+  /** @throws AppError `overloaded` when the tenant has too many batches, `idempotency_mismatch` */
+  async function add(definition: NewBatch, windowMs: number, once: Once | null): Promise<NewView> {
     const created_ms = now();
     const id = newBatchId(created_ms);
-    await store.create({ ...definition, id, created_ms, expires_ms: created_ms + windowMs });
-    return view(definition.tenant, id);
+    const batch = { ...definition, id, created_ms, expires_ms: created_ms + windowMs };
+    const kept = once && { key: keys.once(once.digest), keep: `${once.fingerprint} ${id}` };
+    const outcome = await store.create(batch, { maxLive, once: kept });
+    if (outcome.kind === 'stored-before') return again(definition.tenant, outcome.kept, once);
+    if (outcome.kind === 'created') {
+      return { batch: await view(definition.tenant, id), replayed: false };
+    }
+    const message = `The tenant has ${maxLive} batches that have not ended, and may not have more.`;
+    throw new AppError('overloaded', { message, retryAfterS: TOO_MANY_RETRY_S });
+  }
+
+  /** The batch of an earlier request as it was then. @throws AppError `idempotency_mismatch` */
+  async function again(tenant: string, kept: string, once: Once | null): Promise<NewView> {
+    const [fingerprint, id = ''] = kept.split(' ');
+    if (fingerprint !== once?.fingerprint) throw new AppError('idempotency_mismatch');
+    const { definition } = await find(tenant, id);
+    return { batch: render({ definition, state: NEW_STATE }), replayed: true };
+  }
+
+  /** What was done under the key before its answer may not be possible any more. */
+  async function before(tenant: string, once: Once | null): Promise<NewView | null> {
+    const kept = once && (await store.keptOf(keys.once(once.digest)));
+    return kept ? again(tenant, kept, once) : null;
   }
 
   return {
     /** @throws AppError `not_found` for the input, `invalid_request`, `model_not_found` */
-    async create(tenant: string, request: BatchRequest): Promise<Batch> {
+    async create(caller: Creator, request: BatchRequest, once: Once | null): Promise<NewView> {
+      const { tenant, weight } = caller;
+      const former = await before(tenant, once);
+      if (former) return former;
       admit();
       const scoring = scoringOf(request, deps.models);
       const windowS = windowSeconds(request.completion_window);
@@ -47,9 +88,9 @@ export function createBatchCreation(deps: BatchesDeps, { find, view }: Lookup) {
       const endpoint = request.endpoint ?? '/v1/jobs';
       const definition = { tenant, endpoint, ...input, completion_window, metadata };
       const output_ttl_s = output_expires_after?.seconds ?? null;
-      const more = { scoring, priority, dry_run, output_ttl_s };
+      const more = { scoring, priority, weight, dry_run, output_ttl_s };
       const isNew = { retry_of: null, input_version: null };
-      return add({ v: 1, ...definition, ...more, ...isNew }, windowS * 1000);
+      return add({ v: 1, ...definition, ...more, ...isNew }, windowS * 1000, once);
     },
 
     /**
@@ -57,7 +98,9 @@ export function createBatchCreation(deps: BatchesDeps, { find, view }: Lookup) {
      * @throws AppError `batch_not_finished`; `invalid_request` when every row succeeded;
      *   `not_found` when the input is gone
      */
-    async retry(tenant: string, id: string): Promise<Batch> {
+    async retry({ tenant, weight }: Creator, id: string, once: Once | null): Promise<NewView> {
+      const former = await before(tenant, once);
+      if (former) return former;
       admit();
       const { definition, state } = await find(tenant, id);
       if (!isTerminal(state.status)) throw new AppError('batch_not_finished');
@@ -67,7 +110,8 @@ export function createBatchCreation(deps: BatchesDeps, { find, view }: Lookup) {
       await checkInput(deps, tenant, definition);
       const windowMs = definition.expires_ms - definition.created_ms;
       // The lines that failed are those of the input as it was.
-      return add({ ...definition, retry_of: id, input_version: state.input_version }, windowMs);
+      const isNew = { retry_of: id, weight, input_version: state.input_version };
+      return add({ ...definition, ...isNew }, windowMs, once);
     },
   };
 }

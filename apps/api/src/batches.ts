@@ -10,6 +10,7 @@ import { AppError } from '@headrace/shared/errors.ts';
 import { isBatchId } from '@headrace/shared/ids.ts';
 import type { Inputs } from '@headrace/shared/inputs/index.ts';
 import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
+import type { Keyspace } from '@headrace/shared/queues.ts';
 import { createBatchCreation } from './batch-creation.ts';
 import { createBatchResults, type ResultsPage, type ResultsQuery } from './batch-results.ts';
 import type { Files } from './files.ts';
@@ -22,6 +23,9 @@ export interface BatchesDeps {
   inputs: Inputs;
   models: ModelCatalogue;
   workers: WorkersView;
+  keys: Keyspace;
+  /** Batches of one tenant that have not ended. */
+  maxLive: number;
   /** @throws AppError when no bulk work is admitted at the moment */
   admit: () => void;
   now?: () => number;
@@ -58,7 +62,7 @@ export function createBatches(deps: BatchesDeps) {
 
   return {
     get: view,
-    ...createBatchCreation(deps, { find, view }),
+    ...createBatchCreation(deps, { find, view, render }),
 
     /** Rows that have finished, also while others run. */
     async results(tenant: string, id: string, query: ResultsQuery): Promise<ResultsPage> {

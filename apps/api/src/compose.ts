@@ -13,6 +13,7 @@ import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import { readModelsDir } from '@headrace/shared/manifests.ts';
 import { createMetrics } from '@headrace/shared/metrics.ts';
 import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
+import { createTakeOnce } from '@headrace/shared/once.ts';
 import { createKeyspace, INTERACTIVE, type Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis, redisFailure } from '@headrace/shared/redis.ts';
 import { Queue } from 'bullmq';
@@ -22,7 +23,9 @@ import { createApp, type HttpLimits } from './app.ts';
 import { type BacklogView, createBacklogView } from './backlog-view.ts';
 import { createBatches } from './batches.ts';
 import type { ApiConfig } from './config.ts';
+import type { DefaultTerms } from './enqueue-outcome.ts';
 import { createExpiredJobs } from './expired-jobs.ts';
+import { createFileUploads } from './file-uploads.ts';
 import { createFiles } from './files.ts';
 import { FinishedHub } from './finished-hub.ts';
 import { admitHost } from './host-admission.ts';
@@ -60,7 +63,7 @@ export interface Api {
 }
 
 const TICK_MS = {
-  admission: 1_000,
+  admission: 250,
   workers: 2_000,
   backlogs: 1_000,
   keyUse: 5_000,
@@ -89,14 +92,17 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const store = new JobStore(redis, keys);
   const admission = createAdmission(redis);
   const workers = createWorkersView(redis, keys);
-  const maxRows = config.HEADRACE_MAX_BACKLOG_ROWS;
-  const backlogs = createBacklogView({ redis, keys, store, models, workers, maxRows });
+  const backlogs = createBacklogView({
+    ...{ redis, keys, store, models, workers },
+    maxRows: config.HEADRACE_MAX_BACKLOG_ROWS,
+    maxDrainS: config.HEADRACE_MAX_BACKLOG_S || null,
+  });
   const submit = createSubmit({
-    ...{ models, metrics, limits: rowLimits(config) },
+    ...{ models, metrics, keys, limits: rowLimits(config), terms: defaultTerms(config) },
     enqueue: createEnqueue(redis, keys),
-    admit(model, rows) {
-      admission.admit();
-      backlogs.admit(model, rows);
+    admit(model, work) {
+      admission.admit('job');
+      backlogs.admit(model, work);
     },
   });
   const resultTtlMs = config.HEADRACE_RESULT_TTL_S * 1000;
@@ -195,14 +201,20 @@ async function createBulk(parts: BulkParts) {
   const { HEADRACE_BLOBS: blobsUrl, HEADRACE_INPUT_URLS: allowed } = config;
   const inputs = createInputs({ blobs, blobsUrl, allowed });
   lifecycle.push('inputs', () => inputs.close());
-  const admit = () => admission.admit();
+  const admit = () => admission.admit('bulk');
   const files = createFiles({
     ...{ blobs, store: new FileStore(redis, keys), admit },
     maxFileBytes: config.HEADRACE_MAX_FILE_BYTES,
     ttlS: config.HEADRACE_FILE_TTL_S,
   });
   const store = new BatchStore(redis, keys);
-  return { files, batches: createBatches({ store, files, blobs, inputs, models, workers, admit }) };
+  const maxLive = config.HEADRACE_TENANT_MAX_BATCHES;
+  const shared = { store, files, blobs, inputs, models, workers };
+  return {
+    files,
+    openUpload: createFileUploads({ files, keys, takeOnce: createTakeOnce(redis) }),
+    batches: createBatches({ ...shared, keys, maxLive, admit }),
+  };
 }
 
 /** Gives Redis a moment, so that usually the very first request is served. */
@@ -286,6 +298,14 @@ function startTicks(ticks: ApiTicks, log: Logger, lifecycle: Lifecycle): void {
 function rowLimits(config: ApiConfig): RowLimits {
   const { HEADRACE_MAX_ROWS: maxRows, HEADRACE_MAX_ROW_CHARACTERS: maxRowCharacters } = config;
   return { maxRows, maxRowCharacters };
+}
+
+function defaultTerms(config: ApiConfig): DefaultTerms {
+  const { HEADRACE_RATE_ROWS_PER_S: rowsPerS, HEADRACE_RATE_BURST_ROWS: burstRows } = config;
+  return {
+    rate: rowsPerS === 0 ? null : { rowsPerS, burstRows },
+    tenantMaxRows: config.HEADRACE_TENANT_MAX_ROWS || null,
+  };
 }
 
 function httpLimits(config: ApiConfig): HttpLimits {

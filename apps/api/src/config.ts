@@ -60,6 +60,21 @@ export const apiEnv = {
   HEADRACE_MAX_BACKLOG_ROWS: integer(1, 1_000_000_000)
     .default(1_000_000)
     .describe('Rows that may wait for one model before new jobs get 429; they live in Redis.'),
+  HEADRACE_MAX_BACKLOG_S: integer(0, 30 * 86_400)
+    .default(3_600)
+    .describe('Seconds of work of all ready workers that may wait for one model; 0: any.'),
+  HEADRACE_RATE_ROWS_PER_S: integer(0, 1_000_000_000)
+    .default(0)
+    .describe('Rows a second that one API key may submit in the long run; 0: as many as it can.'),
+  HEADRACE_RATE_BURST_ROWS: integer(1, 1_000_000_000)
+    .default(10_000)
+    .describe('Rows that a key may submit at once after a pause; no job may have more.'),
+  HEADRACE_TENANT_MAX_ROWS: integer(0, 1_000_000_000)
+    .default(0)
+    .describe('Rows of one tenant that may wait or run for one model; 0: up to the backlog.'),
+  HEADRACE_TENANT_MAX_BATCHES: integer(1, 10_000)
+    .default(100)
+    .describe('Batches of one tenant that have not ended; the dispatcher looks at each of them.'),
   HEADRACE_MAX_STREAMS: integer(1, 100_000)
     .default(1_000)
     .describe('Event streams open at once in one process; each holds a socket.'),

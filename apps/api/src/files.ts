@@ -8,6 +8,7 @@ import {
   type FileStore,
   fileBlobKey,
   fileObject,
+  type OnceSettled,
   type UPLOAD_PURPOSES,
 } from '@headrace/shared/files.ts';
 import { isFileId, newFileId } from '@headrace/shared/ids.ts';
@@ -26,6 +27,7 @@ export interface FilesDeps {
   now?: () => number;
 }
 
+/** Content in the blob store. */
 export interface StoredContent {
   id: string;
   bytes: number;
@@ -41,56 +43,34 @@ export interface FileDetails {
 export type Files = ReturnType<typeof createFiles>;
 
 /** Uploads, listing, reading and deleting of files, content in the blob store. */
-export function createFiles({
-  store,
-  blobs,
-  maxFileBytes,
-  ttlS,
-  admit,
-  now = Date.now,
-}: FilesDeps) {
+export function createFiles(deps: FilesDeps) {
+  const { store, blobs, ttlS, now = Date.now } = deps;
+  const content = createContents(deps);
+
   async function get(tenant: string, id: string): Promise<FileObject> {
     const file = isFileId(id) ? await store.read({ tenant, id }) : null;
     if (file === null) throw new AppError('not_found', { message: 'No such file.' });
     return file;
   }
 
-  async function discard(tenant: string, id: string): Promise<void> {
-    await blobs.delete(fileBlobKey(id));
-    await store.forget({ tenant, id });
-  }
-
   return {
     get,
+    ...content,
+
+    /** The file that content makes, by its name. */
+    describe(stored: StoredContent, details: FileDetails, createdMs = now()): FileObject {
+      const expiresAfterS = details.expiresAfterS ?? ttlS;
+      return fileObject(stored, { ...details, expiresAfterS }, createdMs);
+    },
 
     /**
-     * Takes content in, as a stream, for a file that is not there yet.
-     * @throws AppError `body_too_large`; nothing is left of what had come
+     * Gives stored content its name: from now on the file is there.
+     * @throws AppError `idempotency_in_progress` when another upload has come to hold the key
      */
-    async storeContent(tenant: string, content: AsyncIterable<Uint8Array>, signal: AbortSignal) {
-      admit();
-      const nowMs = now();
-      const id = newFileId(nowMs);
-      await store.reserve({ tenant, id }, nowMs + UPLOAD_LEASE_MS);
-      const body = bounded(content, maxFileBytes);
-      try {
-        return { id, bytes: await blobs.put(fileBlobKey(id), body, { signal }) };
-      } catch (error) {
-        // If this fails too, the sweep does it.
-        await discard(tenant, id).catch(() => undefined);
-        throw error;
-      }
+    async create(tenant: string, file: FileObject, once: OnceSettled | null = null) {
+      if (await store.save({ tenant, file }, once)) return file;
+      throw new AppError('idempotency_in_progress');
     },
-
-    /** Gives stored content its name: from now on the file is there. */
-    async create(tenant: string, content: StoredContent, details: FileDetails) {
-      const expiresAfterS = details.expiresAfterS ?? ttlS;
-      const file = fileObject(content, { ...details, expiresAfterS }, now());
-      await store.save({ tenant, file });
-      return file;
-    },
-
-    discard,
 
     list: (options: FilePageOptions): Promise<FilePage> => store.list(options),
 
@@ -110,7 +90,45 @@ export function createFiles({
       await get(tenant, id);
       if (!(await store.remove({ tenant, id }))) throw new AppError('not_found');
       // The file is gone for everybody; content that cannot be deleted now is left to the sweep.
-      await discard(tenant, id).catch(() => undefined);
+      await content.discard(tenant, id).catch(() => undefined);
+    },
+  };
+}
+
+/** Content of files that are not there yet. */
+function createContents({ store, blobs, maxFileBytes, admit, now = Date.now }: FilesDeps) {
+  async function discard(tenant: string, id: string): Promise<void> {
+    await blobs.delete(fileBlobKey(id));
+    await store.forget({ tenant, id });
+  }
+
+  return {
+    discard,
+
+    /**
+     * Takes content in, as a stream.
+     * @throws AppError `body_too_large`; nothing is left of what had come
+     */
+    async storeContent(tenant: string, content: AsyncIterable<Uint8Array>, signal: AbortSignal) {
+      admit();
+      const nowMs = now();
+      const id = newFileId(nowMs);
+      await store.reserve({ tenant, id }, nowMs + UPLOAD_LEASE_MS);
+      const body = bounded(content, maxFileBytes);
+      try {
+        return { id, bytes: await blobs.put(fileBlobKey(id), body, { signal }) };
+      } catch (error) {
+        // If this fails too, the sweep does it.
+        await discard(tenant, id).catch(() => undefined);
+        throw error;
+      }
+    },
+
+    /** Reads content that nobody keeps, as far as it would be taken. @throws as `storeContent` */
+    async skipContent(content: AsyncIterable<Uint8Array>): Promise<StoredContent> {
+      let bytes = 0;
+      for await (const chunk of bounded(content, maxFileBytes)) bytes += chunk.byteLength;
+      return { id: '', bytes };
     },
   };
 }

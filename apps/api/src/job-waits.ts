@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '@headrace/shared/errors.ts';
 import { type Job, liveJob } from '@headrace/shared/jobs.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
 import type { StoredRecord } from '@headrace/shared/stored-record.ts';
@@ -10,6 +11,8 @@ import type { Submission, Submitted } from './submit.ts';
 /** A job on its way to the caller who waited for it. */
 export interface JobView {
   readonly finished: boolean;
+  /** Submitted by an earlier request under the same Idempotency-Key. */
+  readonly replayed: boolean;
   readonly job: Job;
   /** The job as JSON: as it was stored where it can be, else written when asked for. */
   readonly json: string;
@@ -32,14 +35,26 @@ export function createJobWaits(
           watch = watchJob(deps.hub, id, options);
         },
       });
+      if (submitted.replayed) return await awaitReplayed(submitted, options);
       return await awaitSubmitted(submitted, watch);
     } finally {
       stopWatch(watch);
     }
   }
 
+  /** It may be finished already, or removed: then it is answered as it was accepted. */
+  async function awaitReplayed(submitted: Submitted, options: WaitOptions): Promise<JobView> {
+    try {
+      return replayOf(await wait(submitted.payload.tenant, submitted.id, options));
+    } catch (error) {
+      const isGone = error instanceof AppError && error.code === 'not_found';
+      if (!isGone && !redisFailure(error)) throw error;
+      return replayOf(viewAccepted(submitted));
+    }
+  }
+
   async function awaitSubmitted(submitted: Submitted, watch: JobWatch | null): Promise<JobView> {
-    const { id, payload, model } = submitted;
+    const { id, payload } = submitted;
     try {
       const record = watch && (await awaitRecord(id, watch));
       return record
@@ -47,9 +62,7 @@ export function createJobWaits(
         : viewJob(await render(id, await find(payload.tenant, id)));
     } catch (error) {
       // The job is accepted: an error now would make the caller submit it once more.
-      if (redisFailure(error)) {
-        return viewJob(liveJob(id, payload, { ...FRESH, task: model.task.name }));
-      }
+      if (redisFailure(error)) return viewAccepted(submitted);
       throw error;
     }
   }
@@ -74,26 +87,33 @@ export function createJobWaits(
     }
   }
 
-  return {
-    submitAndWait,
+  async function wait(tenant: string, id: string, options: WaitOptions): Promise<JobView> {
+    const watch = watchJob(deps.hub, id, options);
+    try {
+      const found = await find(tenant, id);
+      if ('record' in found) return viewJob(found.record.job);
+      const record = await awaitRecord(id, watch);
+      return record ? viewRecord(record) : viewJob(await render(id, await find(tenant, id)));
+    } finally {
+      watch.stop();
+    }
+  }
 
-    async wait(tenant, id, options) {
-      const watch = watchJob(deps.hub, id, options);
-      try {
-        const found = await find(tenant, id);
-        if ('record' in found) return viewJob(found.record.job);
-        const record = await awaitRecord(id, watch);
-        return record ? viewRecord(record) : viewJob(await render(id, await find(tenant, id)));
-      } finally {
-        watch.stop();
-      }
-    },
-  };
+  return { submitAndWait, wait };
+}
+
+function viewAccepted({ id, payload, model }: Submitted): JobView {
+  return viewJob(liveJob(id, payload, { ...FRESH, task: model.task.name }));
+}
+
+function replayOf({ finished, job, json }: JobView): JobView {
+  return { finished, job, json, replayed: true };
 }
 
 function viewJob(job: Job): JobView {
   return {
     finished: job.finished_at !== null,
+    replayed: false,
     job,
     get json() {
       return JSON.stringify(job);
@@ -104,6 +124,7 @@ function viewJob(job: Job): JobView {
 function viewRecord(record: StoredRecord): JobView {
   return {
     finished: true,
+    replayed: false,
     get job() {
       return record.job;
     },

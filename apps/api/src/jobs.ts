@@ -12,7 +12,8 @@ import { createSettle } from './job-settle.ts';
 import { createJobWaits, type JobView } from './job-waits.ts';
 import type { WaitOptions } from './job-watch.ts';
 import type { Caller } from './middleware/caller.ts';
-import type { Submission, Submit } from './submit.ts';
+import type { Once } from './middleware/idempotency.ts';
+import type { Submission, Submit, Submitted } from './submit.ts';
 import type { WorkersView } from './workers-view.ts';
 
 export interface JobsDeps {
@@ -29,10 +30,16 @@ export interface JobsDeps {
   now?: () => number;
 }
 
+/** A job as it was when it was accepted, by this request or by an earlier one under its key. */
+export interface Accepted {
+  job: Job;
+  replayed: boolean;
+}
+
 /** A job of a tenant: what the routes of every API surface call. */
 export interface Jobs {
   /** Submits and returns the queued job at once. */
-  submit(submission: Submission): Promise<Job>;
+  submit(submission: Submission): Promise<Accepted>;
   /** Submits and waits; the job is finished or as it stands then. */
   submitAndWait(submission: Submission, options: WaitOptions): Promise<JobView>;
   /** @throws AppError `not_found`, the same for an unknown id and for another tenant's */
@@ -42,7 +49,7 @@ export interface Jobs {
   /** @throws AppError `not_found`, `job_already_finished` */
   cancel(tenant: string, id: string): Promise<Job>;
   /** @throws AppError `not_found`, `invalid_request` when it succeeded or is live */
-  retry(caller: Caller, id: string): Promise<Job>;
+  retry(caller: Caller, id: string, once: Once | null): Promise<Accepted>;
   /** Gives a job its terminal state if it waits past its `ttl_s`, whoever's it is. */
   expire(id: string): Promise<void>;
   /** Removes a finished job. @throws AppError `not_found`, `job_not_finished` */
@@ -59,8 +66,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     expire: lookup.expire,
 
     async submit(submission) {
-      const { id, payload, model } = await deps.submit(submission);
-      return liveJob(id, payload, { ...FRESH, task: model.task.name });
+      return accepted(await deps.submit(submission));
     },
 
     async get(tenant, id) {
@@ -75,7 +81,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       return record.job;
     },
 
-    async retry(caller, id) {
+    async retry(caller, id, once) {
       const { tenant } = caller;
       const found = await find(tenant, id);
       if ('live' in found) throw new AppError('job_not_finished');
@@ -89,9 +95,7 @@ export function createJobs(deps: JobsDeps): Jobs {
       const { rows, ...rest } = retry;
       const { priority, metadata, model } = job;
       const request = { ...rest, model, input: rows, priority, metadata };
-      const submitted = await deps.submit({ tenant, caller, request, retryOf: id });
-      const live = { ...FRESH, task: submitted.model.task.name };
-      return liveJob(submitted.id, submitted.payload, live);
+      return accepted(await deps.submit({ tenant, caller, request, retryOf: id, once }));
     },
 
     async remove(tenant, id) {
@@ -100,4 +104,8 @@ export function createJobs(deps: JobsDeps): Jobs {
       await deps.store.remove(tenant, id);
     },
   };
+}
+
+function accepted({ id, payload, model, replayed }: Submitted): Accepted {
+  return { job: liveJob(id, payload, { ...FRESH, task: model.task.name }), replayed };
 }

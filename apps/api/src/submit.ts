@@ -1,22 +1,33 @@
-import type { createEnqueue } from '@headrace/shared/enqueue.ts';
+import type { Enqueue, NewJob } from '@headrace/shared/enqueue.ts';
 import { newJobId } from '@headrace/shared/ids.ts';
 import { invalidRequest } from '@headrace/shared/invalid-request.ts';
 import { type JobRequest, prepareRows, type RowLimits } from '@headrace/shared/job-request.ts';
 import { estimateTokens } from '@headrace/shared/jobs.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import type { ModelCatalogue, ServedModel } from '@headrace/shared/model-catalogue.ts';
-import type { JobPayload, RowInput } from '@headrace/shared/queues.ts';
+import type { JobPayload, Keyspace, RowInput } from '@headrace/shared/queues.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
 import { z } from 'zod';
+import type { Work } from './backlog-view.ts';
+import {
+  type DefaultTerms,
+  keepOf,
+  type StoredJob,
+  storedBefore,
+  termsOf,
+} from './enqueue-outcome.ts';
 import type { CallerLimits } from './middleware/caller.ts';
+import type { Once } from './middleware/idempotency.ts';
 
 export interface SubmitDeps {
   models: ModelCatalogue;
-  enqueue: ReturnType<typeof createEnqueue>;
+  keys: Keyspace;
+  enqueue: Enqueue;
   metrics: Metrics;
   limits: RowLimits;
+  terms: DefaultTerms;
   /** @throws AppError when nothing more is admitted at the moment */
-  admit: (model: ServedModel, rows: number) => void;
+  admit: (model: ServedModel, work: Work) => void;
   now?: () => number;
 }
 
@@ -26,6 +37,8 @@ export interface Submission {
   caller: CallerLimits;
   request: JobRequest;
   retryOf?: string;
+  /** With an Idempotency-Key. */
+  once?: Once | null;
   /** Called with the id before the job is enqueued, so that a caller can subscribe in time. */
   beforeEnqueue?: (id: string) => void;
 }
@@ -34,6 +47,8 @@ export interface Submitted {
   id: string;
   payload: JobPayload;
   model: ServedModel;
+  /** It was stored by an earlier request under the same Idempotency-Key. */
+  replayed: boolean;
 }
 
 export type Submit = (submission: Submission) => Promise<Submitted>;
@@ -42,12 +57,27 @@ export type Submit = (submission: Submission) => Promise<Submitted>;
 export function createSubmit(deps: SubmitDeps): Submit {
   const now = deps.now ?? Date.now;
 
+  /** @returns the job that came first under the Idempotency-Key, if one did */
+  async function store(job: NewJob, once: Once | null): Promise<StoredJob | null> {
+    const { id, payload } = job;
+    const stored = { id, createdMs: payload.created_ms, model: payload.model };
+    const first = once && { key: deps.keys.once(once.digest), keep: keepOf(once, stored) };
+    try {
+      const outcome = await deps.enqueue(first === null ? job : { ...job, once: first });
+      return storedBefore(outcome, once);
+    } catch (error) {
+      throw redisFailure(error) ?? error;
+    }
+  }
+
   return async (submission) => {
-    const { request, tenant } = submission;
+    const { request, tenant, caller, once = null } = submission;
     const model = deps.models.resolve(request.model);
     const rows = prepareRows(request.input, model.manifest.pairs, deps.limits);
     const parameters = parseParameters(model, request.parameters);
-    deps.admit(model, rows.length);
+    const terms = termsOf(caller, { tenant, rows: rows.length }, deps.terms);
+    const tokens = totalTokens(rows, model.manifest.max_tokens);
+    deps.admit(model, { rows: rows.length, tokens });
     const createdMs = now();
     const id = newJobId(createdMs);
     const payload: JobPayload = {
@@ -61,17 +91,18 @@ export function createSubmit(deps: SubmitDeps): Submit {
       timeout_s: request.timeout_s,
       metadata: request.metadata,
       created_ms: createdMs,
-      tokens: totalTokens(rows, model.manifest.max_tokens),
+      tokens,
       retry_of: submission.retryOf ?? null,
     };
     submission.beforeEnqueue?.(id);
-    try {
-      await deps.enqueue({ id, queue: model.queue, payload });
-    } catch (error) {
-      throw redisFailure(error) ?? error;
+    const before = await store({ id, queue: model.queue, payload, terms }, once);
+    if (before !== null) {
+      const first = { ...payload, created_ms: before.createdMs, model: before.model };
+      const then = deps.models.find(before.model) ?? model;
+      return { id: before.id, payload: first, model: then, replayed: true };
     }
     deps.metrics.counters.jobs_submitted.inc({ model: model.ref, priority: payload.priority });
-    return { id, payload, model };
+    return { id, payload, model, replayed: false };
   };
 }
 

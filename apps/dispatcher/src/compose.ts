@@ -21,6 +21,7 @@ import { connectRedis, redisFailure } from '@headrace/shared/redis.ts';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { createBatchPlans } from './batch-plans.ts';
+import { createPlaceChunks } from './chunk-places.ts';
 import type { DispatcherConfig } from './config.ts';
 import { createAdvance } from './consumers/advance.ts';
 import { createAssemble } from './consumers/assemble.ts';
@@ -120,7 +121,9 @@ async function startBatches(parts: Parts, lifecycle: Lifecycle): Promise<void> {
   const fileTtlS = config.HEADRACE_FILE_TTL_S;
   const assemble = createAssemble({ batches, files, blobs, inputs, plans, models, fileTtlS });
   const window = config.HEADRACE_CHUNK_WINDOW;
-  const advance = createAdvance({ batches, plans, redis, keys, queue: queues, window });
+  const placeChunks = createPlaceChunks(redis, keys);
+  const chunks = { placeChunks, queue: queues, window };
+  const advance = createAdvance({ batches, plans, redis, keys, ...chunks });
   const planAndHandOut = async (id: string) => {
     await plan.run(id);
     await advance.step(id);

@@ -1,5 +1,6 @@
 import type { Batch, BatchRequest, BatchResultsPage, BatchStatus, Page } from './api-types.ts';
 import { delay } from './delay.ts';
+import { once } from './once.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 export interface BatchQuery extends CallOptions {
@@ -44,9 +45,8 @@ export function createBatches(transport: Transport) {
   return {
     get,
 
-    /** Not repeated unless the server refused it: it would be two batches. */
     create(request: BatchRequest, call: CallOptions = {}): Promise<Batch> {
-      return transport.json({ ...call, method: 'POST', path: '/v1/batches', json: request });
+      return transport.json({ ...call, ...once(), path: '/v1/batches', json: request });
     },
 
     list({ limit, after, ...call }: BatchQuery = {}): Promise<Page<Batch>> {
@@ -87,9 +87,9 @@ export function createBatches(transport: Transport) {
     resume: steering('resume'),
     cancel: steering('cancel'),
 
-    /** The rows that failed, as a new batch. Not repeated unless refused: it would be two. */
+    /** The rows that failed, as a new batch. */
     retry(id: string, call: CallOptions = {}): Promise<Batch> {
-      return transport.json({ ...call, method: 'POST', path: `${pathOf(id)}/retry` });
+      return transport.json({ ...call, ...once(), path: `${pathOf(id)}/retry` });
     },
   };
 }

@@ -2,6 +2,7 @@ import type { FileObject } from './api-types.ts';
 import type { ByteSource } from './byte-stream.ts';
 import { type Content, openContent, type Range } from './content.ts';
 import { multipartBody } from './multipart.ts';
+import { once } from './once.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 export interface Upload extends CallOptions {
@@ -27,17 +28,16 @@ export function createFiles(transport: Transport) {
     upload(upload: Upload): Promise<FileObject> {
       const { content, filename, purpose, expiresAfterS, onProgress, ...call } = upload;
       const fields = { purpose, ...expiry(expiresAfterS) };
-      const once = !(content instanceof Blob) && typeof content !== 'function';
+      const isGone = !(content instanceof Blob) && typeof content !== 'function';
       return transport.json({
         ...call,
-        method: 'POST',
+        ...once(),
         path: '/v1/files',
         body: (ended) => {
           const given = typeof content === 'function' ? content() : content;
           return multipartBody({ fields, filename, content: given, onProgress, ended });
         },
-        // A file that came twice is kept twice until it expires, and used once.
-        repeat: once ? 'never' : 'always',
+        repeat: isGone ? 'never' : 'always',
         timeoutMs: null,
       });
     },

@@ -1,4 +1,5 @@
 import type { Job, JobRequest, JobStatus, Page } from './api-types.ts';
+import { once } from './once.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 export interface JobQuery extends CallOptions {
@@ -18,7 +19,6 @@ const ANSWER_MS = 30_000;
 export function createJobs(transport: Transport) {
   const post = (path: string, call: CallOptions) =>
     transport.json<Job>({ ...call, method: 'POST', path });
-
   async function get(id: string, call: CallOptions & { waitS?: number } = {}): Promise<Job> {
     const { waitS, ...options } = call;
     const timeoutMs = (waitS ?? 0) * 1000 + ANSWER_MS;
@@ -28,9 +28,8 @@ export function createJobs(transport: Transport) {
   return {
     get,
 
-    /** Not repeated unless the server refused it: it would be two jobs. */
     submit(request: JobRequest, call: CallOptions = {}): Promise<Job> {
-      return transport.json({ ...call, method: 'POST', path: '/v1/jobs', json: request });
+      return transport.json({ ...call, ...once(), path: '/v1/jobs', json: request });
     },
 
     /** Resolves with the finished job, whatever it came to; give a signal to stop waiting. */
@@ -47,7 +46,7 @@ export function createJobs(transport: Transport) {
 
     /** A job that did not succeed, as a new job. */
     retry(id: string, call: CallOptions = {}): Promise<Job> {
-      return post(`${pathOf(id)}/retry`, call);
+      return transport.json({ ...call, ...once(), path: `${pathOf(id)}/retry` });
     },
 
     list({ status, model, limit, after, ...call }: JobQuery = {}): Promise<Page<Job>> {

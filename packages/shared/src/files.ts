@@ -1,7 +1,9 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { unwrapPipeline } from './job-store.ts';
+import { ONCE_TTL_MS, type OnceKeep } from './once.ts';
 import type { Keyspace } from './queues.ts';
+import { defineScript } from './redis.ts';
 
 /** What a file may be uploaded for: requests of the Batch API, or documents as users have them. */
 export const UPLOAD_PURPOSES = ['batch', 'user_data'] as const;
@@ -73,6 +75,12 @@ export function fileObject(
   };
 }
 
+/** An upload that ends, and the lease of its Idempotency-Key with it. */
+export interface OnceSettled extends OnceKeep {
+  /** Of the lease. */
+  token: string;
+}
+
 interface ExpiringFile {
   tenant: string;
   id: string;
@@ -85,10 +93,12 @@ interface ExpiringFile {
 export class FileStore {
   readonly #redis: Redis;
   readonly #keys: Keyspace;
+  readonly #save: (args: (string | number)[]) => Promise<unknown>;
 
   constructor(redis: Redis, keys: Keyspace) {
     this.#redis = redis;
     this.#keys = keys;
+    this.#save = defineScript(redis, 'save-file');
   }
 
   /** Before content is stored: it may go at `untilMs` unless `save` says otherwise, or has. */
@@ -97,18 +107,18 @@ export class FileStore {
     await this.#redis.zadd(this.#keys.fileExpiry, 'GT', untilMs, memberOf(file));
   }
 
-  /** From now on the file is there, until its `expires_at`. */
-  async save({ tenant, file }: FileRecord): Promise<void> {
+  /**
+   * From now on the file is there, until its `expires_at`.
+   * @returns false when another upload has come to hold its Idempotency-Key: then it is not there
+   */
+  async save({ tenant, file }: FileRecord, once: OnceSettled | null = null): Promise<boolean> {
     const expiresMs = file.expires_at * 1000;
     const record = JSON.stringify({ tenant, file } satisfies FileRecord);
-    unwrapPipeline(
-      await this.#redis
-        .multi()
-        .zadd(this.#keys.fileExpiry, expiresMs, memberOf({ tenant, id: file.id }))
-        .set(this.#keys.file(file.id), record, 'PXAT', expiresMs)
-        .zadd(this.#keys.files(tenant), 0, file.id)
-        .exec(),
-    );
+    const { file: keyOf, files, fileExpiry } = this.#keys;
+    const keys = [keyOf(file.id), files(tenant), fileExpiry, once?.key ?? fileExpiry];
+    const args = [record, file.id, memberOf({ tenant, id: file.id }), expiresMs];
+    const kept = [once?.token ?? '', once?.keep ?? '', ONCE_TTL_MS];
+    return (await this.#save([keys.length, ...keys, ...args, ...kept])) === 1;
   }
 
   /** @returns null when there is no such file, or it is another tenant's */

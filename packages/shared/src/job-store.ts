@@ -77,7 +77,8 @@ export class JobStore {
    * Writes a terminal state, unless the job already has one, and tells those who wait.
    * @returns false when the job was already finished
    */
-  finish({ record, ...job }: FinishedJob): Promise<boolean> {
+  finish({ record, ...finished }: FinishedJob): Promise<boolean> {
+    const job = { ...finished, tenant: record.tenant };
     const json = encodeRecord(record);
     return new Promise((resolve, reject) => {
       this.#enqueueFinish({ job, json, resolve, reject });
@@ -86,7 +87,7 @@ export class JobStore {
 
   /** Has BullMQ forget a job whose terminal state another one has written. */
   async forget(held: HeldJob): Promise<void> {
-    const job = { ...held, ttlMs: 1, rows: 0, tokens: 0, startTime: null };
+    const job = { ...held, tenant: '', ttlMs: 1, rows: 0, tokens: 0, startTime: null };
     await new Promise((resolve, reject) => {
       this.#enqueueFinish({ job, json: '', resolve, reject });
     });
@@ -188,7 +189,7 @@ export class JobStore {
     ];
     for (const { job, json } of writes) {
       args.push(job.id, json, Math.max(1, Math.ceil(job.ttlMs)));
-      args.push(job.rows, job.tokens, job.lockToken ?? '');
+      args.push(job.rows, job.tokens, job.lockToken ?? '', job.tenant);
     }
     try {
       const written = z.array(z.number()).parse(await this.#finish(args));
@@ -216,7 +217,7 @@ interface Settles<T> {
   reject: (error: unknown) => void;
 }
 interface FinishWrite extends Settles<boolean> {
-  job: Omit<FinishedJob, 'record'>;
+  job: Omit<FinishedJob, 'record'> & { tenant: string };
   /** The record; empty where there is none to write. */
   json: string;
 }

@@ -53,6 +53,10 @@ export function createKeyspace(prefix: string) {
     order: (queue: string) => `${prefix}:order:${queue}`,
     /** Exists for as long as it is a process's turn to look for jobs that have expired. */
     expiryTurn: `${prefix}:expiry-turn`,
+    /** When the burst of an API key's rate limit is whole again. */
+    rate: (keyId: string) => `${prefix}:rate:${keyId}`,
+    /** What was asked for under an Idempotency-Key; the digest is of tenant and key. */
+    once: (digest: string) => `${prefix}:once:${digest}`,
     /** A key of BullMQ's own. */
     bull: (queue: string, suffix: string) => `${prefix}:${queue}:${suffix}`,
     /** Hash of worker id → WorkerReport. */

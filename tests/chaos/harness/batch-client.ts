@@ -18,17 +18,20 @@ export class BatchClient {
     this.#url = url;
   }
 
+  /** One try, whatever is answered. */
+  uploadOnce(content: string, headers: Record<string, string>): Promise<Response> {
+    return fetch(`${this.#url}/v1/files`, { method: 'POST', headers, body: formOf(content) });
+  }
+
   /** @returns the id of the file */
   async upload(content: string): Promise<string> {
-    const form = new FormData();
-    form.append('purpose', 'user_data');
-    form.append('file', new Blob([content]), 'rows');
+    const form = formOf(content);
     const response = await this.#insist('/v1/files', { method: 'POST', body: form });
     return FileSchema.parse(await response.json()).id;
   }
 
   /** An upload that has no end. Resolves when it has failed. */
-  async uploadForever(): Promise<void> {
+  async uploadForever(more: Record<string, string> = {}): Promise<void> {
     const boundary = 'endless';
     const head =
       `--${boundary}\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n` +
@@ -36,7 +39,7 @@ export class BatchClient {
     const body = new ReadableStream({
       start: (stream) => stream.enqueue(Buffer.from(`${head}${'a line\n'.repeat(50_000)}`)),
     });
-    const headers = { 'content-type': `multipart/form-data; boundary=${boundary}` };
+    const headers = { 'content-type': `multipart/form-data; boundary=${boundary}`, ...more };
     const options = { method: 'POST', headers, body, duplex: 'half' as const };
     await fetch(`${this.#url}/v1/files`, options).catch(() => undefined);
   }
@@ -83,4 +86,11 @@ export class BatchClient {
       await sleep(AGAIN_MS);
     }
   }
+}
+
+function formOf(content: string): FormData {
+  const form = new FormData();
+  form.append('purpose', 'user_data');
+  form.append('file', new Blob([content]), 'rows');
+  return form;
 }

@@ -19,6 +19,8 @@ export type JobBody = { model?: string; input: string | string[]; timeout_s?: nu
 export interface Answer {
   status: number;
   retryAfterS: number | null;
+  /** The answer to an earlier request under the Idempotency-Key. */
+  replayed: boolean;
   body: unknown;
   ms: number;
 }
@@ -57,6 +59,7 @@ export class JobClient {
     return {
       status: response.statusCode,
       retryAfterS: retryAfter === undefined ? null : Number(retryAfter),
+      replayed: response.headers['idempotent-replayed'] === 'true',
       body: isJson(response.headers['content-type']) ? JSON.parse(text) : text,
       ms: performance.now() - began,
     };

@@ -44,7 +44,7 @@ async function probe(client: JobClient, headers: Record<string, string> = {}): P
     const body = { input: 'is it served' };
     return await client.call('/v1/jobs', { method: 'POST', body, headers });
   } catch {
-    return { status: 0, retryAfterS: null, body: null, ms: 0 };
+    return { status: 0, retryAfterS: null, replayed: false, body: null, ms: 0 };
   }
 }
 

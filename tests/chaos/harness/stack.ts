@@ -1,4 +1,7 @@
+import { createLogger } from '@headrace/shared/logger.ts';
 import { createKeyspace, inferQueueName, type Keyspace } from '@headrace/shared/queues.ts';
+import { connectRedis } from '@headrace/shared/redis.ts';
+import type { Redis } from 'ioredis';
 import { TINY_MODELS } from '../../helpers/engines.ts';
 import {
   type ApiProcess,
@@ -42,6 +45,8 @@ export interface Stack extends AsyncDisposable {
   /** Logs of all services that were ever started. */
   logs(): LogRecord[];
   startWorker(env?: Record<string, string>): Promise<ServiceProcess>;
+  /** Starts one more API with settings of its own. */
+  startApi(env: Record<string, string>): Promise<ApiProcess>;
   /** Starts another worker in the place of one that has ended. */
   replace(worker: ServiceProcess): Promise<ServiceProcess>;
 }
@@ -92,12 +97,23 @@ async function build(options: StackOptions, undo: AsyncDisposableStack): Promise
     queue: inferQueueName(`${models[0]}@1`),
     logs: () => all.flatMap((service) => [...service.logs]),
     startWorker: addWorker,
+    async startApi(own) {
+      const more = await startApi({ env: { ...env, ...own } });
+      all.push(more);
+      return more;
+    },
     replace(worker) {
       workers.splice(workers.indexOf(worker), 1);
       return addWorker();
     },
     [Symbol.asyncDispose]: () => undo.disposeAsync(),
   };
+}
+
+/** A connection of the fault's own to the Redis of a system. */
+export function connectStack({ redis }: Stack): Redis {
+  const log = createLogger({ service: 'chaos', level: 'silent' });
+  return connectRedis({ url: redis.url, role: 'worker', name: 'chaos', log });
 }
 
 /** Jobs that BullMQ's check has found without a lock. */

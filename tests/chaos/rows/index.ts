@@ -3,14 +3,19 @@ import { workerKilled } from './01-worker-killed.ts';
 import { engineKilled } from './02-engine-killed.ts';
 import { rowCrashesEngine } from './03-row-crashes-engine.ts';
 import { rowMisbehaves } from './04-row-misbehaves.ts';
+import { redisKilled } from './05-redis-killed.ts';
 import { redisAway } from './06-redis-away.ts';
 import { failover } from './07-failover.ts';
+import { redisFull } from './09-redis-full.ts';
 import { cpuBlocked } from './10-cpu-blocked.ts';
 import { rollingSigterm } from './11-rolling-sigterm.ts';
 import { sigtermWhileHung } from './12-sigterm-while-hung.ts';
+import { idempotency } from './13-idempotency.ts';
 import { hostileNames } from './14-hostile-names.ts';
 import { foreignIds } from './15-foreign-ids.ts';
 import { tokenizerWorstCase } from './21-tokenizer-worst-case.ts';
+import { rateLimit } from './22-rate-limit.ts';
+import { noisyTenant } from './23-noisy-tenant.ts';
 import { canary } from './25-canary.ts';
 import { batch } from './batch.ts';
 import { requests } from './requests.ts';
@@ -18,7 +23,8 @@ import { soak } from './soak.ts';
 
 /** Every row of the table, in its order. */
 export const ROWS: ChaosRow[] = [
-  ...[workerKilled, engineKilled, rowCrashesEngine, rowMisbehaves, redisAway, failover],
-  ...[cpuBlocked, rollingSigterm, sigtermWhileHung, hostileNames, foreignIds],
-  ...[tokenizerWorstCase, canary, soak, batch, requests],
+  ...[workerKilled, engineKilled, rowCrashesEngine, rowMisbehaves, redisKilled, redisAway],
+  ...[failover, redisFull, cpuBlocked, rollingSigterm, sigtermWhileHung, idempotency],
+  ...[hostileNames, foreignIds, tokenizerWorstCase, rateLimit, noisyTenant, canary],
+  ...[soak, batch, requests],
 ];

@@ -9,10 +9,12 @@ import {
   embeddingsInput,
   embeddingsResponse,
 } from '@headrace/shared/openai/embeddings.ts';
+import { z } from '@hono/zod-openapi';
 import type { AppDeps } from '../app.ts';
 import { AWAITED_ERRORS, awaitOutput } from '../await-output.ts';
 import { answerJson } from '../middleware/answer.ts';
 import { callerOf } from '../middleware/caller.ts';
+import { ONCE_HEADER, onceOf } from '../middleware/idempotency.ts';
 import { readJson } from '../middleware/json-body.ts';
 import { expectNoQuery } from '../middleware/query.ts';
 import { type ApiApp, addRoute, json } from '../routes/add-route.ts';
@@ -29,6 +31,7 @@ export function addOpenAiEmbeddings(app: ApiApp, deps: AppDeps): void {
       summary: "Embed texts and wait for the vectors, as OpenAI's clients ask for them",
       tags: ['OpenAI'],
       request: {
+        headers: z.object(ONCE_HEADER),
         body: {
           required: true,
           content: { 'application/json': { schema: EmbeddingsRequestSchema } },
@@ -48,12 +51,14 @@ export function addOpenAiEmbeddings(app: ApiApp, deps: AppDeps): void {
       const options = { waitMs: limits.maxWaitS * 1000, signal: c.req.raw.signal };
       const caller = callerOf(c);
       const request = jobRequest(body, limits.maxRows);
-      const submission = { tenant: caller.tenant, caller, request };
-      const { id, output, usage } = await namingFields(awaitOutput(deps, submission, options));
+      const once = onceOf(c, 'embeddings', body);
+      const submission = { tenant: caller.tenant, caller, request, once };
+      const { job, headers } = await namingFields(awaitOutput(deps, submission, options));
+      const { id, output, usage } = job;
       refuseFailedRow(id, output);
       const rows = body.encoding_format === 'float' ? output.map(withNumbers) : output;
       const result = { model: model.ref, output: rows, tokens: usage?.tokens ?? 0 };
-      return answerJson(c, embeddingsResponse(result));
+      return answerJson(c, embeddingsResponse(result), { headers });
     },
   );
 }

@@ -55,7 +55,10 @@ export function createErrorRenderer({ metrics, log }: ErrorRendererDeps): Render
 function ownHeaders({ code, retryAfterS }: AppError): Record<string, string> {
   if (code === 'unauthorized') return { 'www-authenticate': 'Bearer' };
   if (code === 'wait_timeout') return { 'x-should-retry': 'false' };
-  return retryAfterS === null ? {} : { 'retry-after': `${retryAfterS}` };
+  const retryAfter = retryAfterS === null ? {} : { 'retry-after': `${retryAfterS}` };
+  // Theirs take a 409 for final otherwise.
+  if (code === 'idempotency_in_progress') return { ...retryAfter, 'x-should-retry': 'true' };
+  return retryAfter;
 }
 
 /** The error object of an answer. */

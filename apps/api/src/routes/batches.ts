@@ -3,10 +3,14 @@ import { integer } from '@headrace/shared/env.ts';
 import { isBatchId } from '@headrace/shared/ids.ts';
 import { invalidRequest } from '@headrace/shared/invalid-request.ts';
 import { z } from '@hono/zod-openapi';
+import type { Context } from 'hono';
 import type { AppDeps } from '../app.ts';
+import type { NewView } from '../batch-creation.ts';
 import { BatchRequestSchema } from '../batch-request.ts';
 import { answerJson } from '../middleware/answer.ts';
-import { tenantOf } from '../middleware/caller.ts';
+import type { ApiEnv } from '../middleware/api-env.ts';
+import { callerOf, tenantOf } from '../middleware/caller.ts';
+import { ONCE_HEADER, onceOf, REPLAYED } from '../middleware/idempotency.ts';
 import { readJson } from '../middleware/json-body.ts';
 import { expectNoQuery, parseQuery } from '../middleware/query.ts';
 import { type ApiApp, addRoute, json } from './add-route.ts';
@@ -45,6 +49,7 @@ const BatchResults = z
   })
   .meta({ id: 'BatchResults' });
 const REDIS_ERRORS = ['redis_unavailable', 'storage_nearly_full'] as const;
+const CREATE_ERRORS = ['overloaded', 'idempotency_mismatch', ...REDIS_ERRORS] as const;
 
 export function addBatchRoutes(app: ApiApp, deps: AppDeps): void {
   addCreate(app, deps);
@@ -65,22 +70,28 @@ function addCreate(app: ApiApp, { batches, limits }: AppDeps): void {
       summary: 'Score a file of requests, or of documents',
       tags: TAGS,
       request: {
+        headers: z.object(ONCE_HEADER),
         body: { required: true, content: { 'application/json': { schema: BatchRequestSchema } } },
       },
       answers: { 200: json('The batch.', BatchSchema) },
       errors: [
         ...(['invalid_request', 'not_found', 'model_not_found', 'body_too_large'] as const),
         'unsupported_media_type',
-        ...REDIS_ERRORS,
+        ...CREATE_ERRORS,
       ],
     },
     async (c) => {
       expectNoQuery(c);
       const parsed = BatchRequestSchema.safeParse(await readJson(c, limits));
       if (!parsed.success) throw invalidRequest(parsed.error);
-      return answerJson(c, await batches.create(tenantOf(c), parsed.data));
+      const once = onceOf(c, 'batches', parsed.data);
+      return answerNew(c, await batches.create(callerOf(c), parsed.data, once));
     },
   );
+}
+
+function answerNew(c: Context<ApiEnv>, { batch, replayed }: NewView): Response {
+  return answerJson(c, batch, { headers: replayed ? REPLAYED : {} });
 }
 
 function addList(app: ApiApp, { batches }: AppDeps): void {
@@ -155,13 +166,14 @@ function addRetry(app: ApiApp, { batches }: AppDeps): void {
       access: 'batches',
       summary: 'Run the rows of a finished batch that failed, as a new batch',
       tags: TAGS,
-      request: { params: BatchParams },
+      request: { params: BatchParams, headers: z.object(ONCE_HEADER) },
       answers: { 200: json('The new batch.', BatchSchema) },
-      errors: ['invalid_request', 'not_found', 'batch_not_finished', ...REDIS_ERRORS],
+      errors: ['invalid_request', 'not_found', 'batch_not_finished', ...CREATE_ERRORS],
     },
     async (c) => {
       expectNoQuery(c);
-      return answerJson(c, await batches.retry(tenantOf(c), c.req.param('id') ?? ''));
+      const id = c.req.param('id') ?? '';
+      return answerNew(c, await batches.retry(callerOf(c), id, onceOf(c, 'batches/retry', id)));
     },
   );
 }

@@ -1,16 +1,23 @@
 import { Readable } from 'node:stream';
 import { integer } from '@headrace/shared/env.ts';
-import { FILE_PURPOSES, FileSchema, UPLOAD_PURPOSES } from '@headrace/shared/files.ts';
+import {
+  FILE_PURPOSES,
+  type FileObject,
+  FileSchema,
+  UPLOAD_PURPOSES,
+} from '@headrace/shared/files.ts';
 import { isFileId } from '@headrace/shared/ids.ts';
 import { invalidRequest } from '@headrace/shared/invalid-request.ts';
 import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { AppDeps } from '../app.ts';
+import type { FileUpload } from '../file-uploads.ts';
 import type { FileDetails } from '../files.ts';
 import { answer, answerJson } from '../middleware/answer.ts';
 import type { ApiEnv } from '../middleware/api-env.ts';
 import { parseRange } from '../middleware/byte-range.ts';
 import { tenantOf } from '../middleware/caller.ts';
+import { ONCE_HEADER, onceDigestOf, REPLAYED } from '../middleware/idempotency.ts';
 import { readUpload } from '../middleware/multipart.ts';
 import { expectNoQuery, parseQuery } from '../middleware/query.ts';
 import { type ApiApp, addRoute, json } from './add-route.ts';
@@ -64,7 +71,7 @@ export function addFileRoutes(app: ApiApp, deps: AppDeps): void {
   addContent(app, deps);
 }
 
-function addUpload(app: ApiApp, { files }: AppDeps): void {
+function addUpload(app: ApiApp, { openUpload }: AppDeps): void {
   addRoute(
     app,
     {
@@ -74,31 +81,37 @@ function addUpload(app: ApiApp, { files }: AppDeps): void {
       summary: 'Upload a file',
       tags: TAGS,
       request: {
+        headers: z.object(ONCE_HEADER),
         body: { required: true, content: { 'multipart/form-data': { schema: UploadForm } } },
       },
       answers: { 200: json('The file.', FileSchema) },
       errors: [
         ...(['invalid_request', 'body_too_large', 'unsupported_media_type'] as const),
+        ...(['idempotency_in_progress', 'idempotency_mismatch'] as const),
         ...(['storage_unavailable', ...REDIS_ERRORS] as const),
       ],
     },
     async (c) => {
       expectNoQuery(c);
-      const tenant = tenantOf(c);
-      const { file, fields } = await readUpload(
-        c,
-        (content, signal) => files.storeContent(tenant, content, signal),
-        ({ id }) => files.discard(tenant, id),
-      );
+      const upload = await openUpload(tenantOf(c), onceDigestOf(c));
       try {
-        const details = detailsOf(file, fields);
-        return answerJson(c, await files.create(tenant, file.stored, details));
-      } catch (error) {
-        await files.discard(tenant, file.stored.id).catch(() => undefined);
-        throw error;
+        const file = await receive(c, upload);
+        return answerJson(c, file, { headers: upload.replayed ? REPLAYED : {} });
+      } finally {
+        await upload.end();
       }
     },
   );
+}
+
+async function receive(c: Context<ApiEnv>, upload: FileUpload): Promise<FileObject> {
+  const { file, fields } = await readUpload(c, upload.take, upload.discard);
+  try {
+    return await upload.finish(file.stored, detailsOf(file, fields));
+  } catch (error) {
+    await upload.discard(file.stored).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** @throws AppError `invalid_request` */

@@ -6,9 +6,11 @@ import { JOB_STATUSES, JobSchema } from '@headrace/shared/jobs.ts';
 import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { AppDeps } from '../app.ts';
+import type { Accepted } from '../jobs.ts';
 import { answer, answerJson, answerJsonText } from '../middleware/answer.ts';
 import type { ApiEnv } from '../middleware/api-env.ts';
 import { callerOf, tenantOf } from '../middleware/caller.ts';
+import { ONCE_HEADER, onceOf, REPLAYED } from '../middleware/idempotency.ts';
 import { readJson } from '../middleware/json-body.ts';
 import { expectNoQuery, parseQuery } from '../middleware/query.ts';
 import { type ApiApp, addRoute, json } from './add-route.ts';
@@ -45,7 +47,7 @@ const TAGS = ['Jobs'];
 const REDIS_ERRORS = ['redis_unavailable', 'storage_nearly_full'] as const;
 const SUBMIT_ERRORS = [
   ...['invalid_request', 'model_not_found', 'too_many_rows', 'text_too_long'],
-  ...['empty_text', 'overloaded', ...REDIS_ERRORS],
+  ...['empty_text', 'overloaded', 'rate_limited', 'idempotency_mismatch', ...REDIS_ERRORS],
 ] as const;
 
 export function addJobRoutes(app: ApiApp, deps: AppDeps): void {
@@ -66,6 +68,7 @@ function addSubmit(app: ApiApp, { jobs, limits }: AppDeps): void {
       tags: TAGS,
       request: {
         headers: z.object({
+          ...ONCE_HEADER,
           prefer: z
             .string()
             .optional()
@@ -84,14 +87,15 @@ function addSubmit(app: ApiApp, { jobs, limits }: AppDeps): void {
       const waitS = preferredWaitS(c.req.header('prefer'), limits.maxWaitS);
       const request = parseJobRequest(await readJson(c, limits), limits.maxRows);
       const caller = callerOf(c);
-      const submission = { tenant: caller.tenant, caller, request };
+      const once = onceOf(c, 'jobs', request);
+      const submission = { tenant: caller.tenant, caller, request, once };
       if (waitS === null) return accepted(c, await jobs.submit(submission));
       const applied = { 'preference-applied': `wait=${waitS}` };
       const options = { waitMs: waitS * 1000, signal: c.req.raw.signal };
       const view = await jobs.submitAndWait(submission, options);
       return view.finished
-        ? answerJsonText(c, view.json, { headers: applied })
-        : accepted(c, view.job, applied);
+        ? answerJsonText(c, view.json, { headers: { ...applied, ...replayHeaders(view) } })
+        : accepted(c, view, applied);
     },
   );
 }
@@ -99,15 +103,21 @@ function addSubmit(app: ApiApp, { jobs, limits }: AppDeps): void {
 const LOCATION_HEADERS = z.object({
   'x-request-id': z.string(),
   location: z.string().describe('Where to poll the job.'),
+  'idempotent-replayed': z.string().optional().describe('true: an earlier answer, given again.'),
 });
 
 function accepted(
   c: Context<ApiEnv>,
-  job: { id: string },
+  { job, replayed }: Accepted,
   headers?: Record<string, string>,
 ): Response {
   const location = `/v1/jobs/${job.id}`;
-  return answerJson(c, job, { status: 202, headers: { location, ...headers } });
+  const all = { location, ...replayHeaders({ replayed }), ...headers };
+  return answerJson(c, job, { status: 202, headers: all });
+}
+
+function replayHeaders({ replayed }: { replayed: boolean }): Record<string, string> {
+  return replayed ? REPLAYED : {};
 }
 
 function addRead(app: ApiApp, { jobs, limits }: AppDeps): void {
@@ -193,13 +203,14 @@ function addChanges(app: ApiApp, { jobs }: AppDeps): void {
       access: 'jobs',
       summary: 'Submit a failed, canceled or expired job once more, as a new job',
       tags: TAGS,
-      request: { params: JobParams },
+      request: { params: JobParams, headers: z.object(ONCE_HEADER) },
       answers: { 202: { ...json('The new job.', JobSchema), headers: LOCATION_HEADERS } },
       errors: [...SUBMIT_ERRORS, 'not_found', 'job_not_finished'],
     },
     async (c) => {
       expectNoQuery(c);
-      return accepted(c, await jobs.retry(callerOf(c), idOf(c)));
+      const id = idOf(c);
+      return accepted(c, await jobs.retry(callerOf(c), id, onceOf(c, 'jobs/retry', id)));
     },
   );
   addRoute(

@@ -6,6 +6,7 @@ import type { AppDeps } from '../app.ts';
 import { AWAITED_ERRORS, awaitOutput } from '../await-output.ts';
 import { answerJson } from '../middleware/answer.ts';
 import { callerOf } from '../middleware/caller.ts';
+import { ONCE_HEADER, onceOf } from '../middleware/idempotency.ts';
 import { readJson } from '../middleware/json-body.ts';
 import { expectNoQuery } from '../middleware/query.ts';
 import { type ApiApp, addRoute, json } from './add-route.ts';
@@ -28,6 +29,7 @@ export function addPredictRoute(app: ApiApp, deps: AppDeps): void {
       summary: 'Classify one text with the default model and wait for the answer',
       tags: ['Predict'],
       request: {
+        headers: z.object(ONCE_HEADER),
         body: { required: true, content: { 'application/json': { schema: PredictRequest } } },
       },
       answers: { 200: json('The best label.', Prediction) },
@@ -47,11 +49,12 @@ export function addPredictRoute(app: ApiApp, deps: AppDeps): void {
       const request = parseJobRequest(body, limits.maxRows);
       const options = { waitMs: limits.predictTimeoutS * 1000, signal: c.req.raw.signal };
       const caller = callerOf(c);
-      const submission = { tenant: caller.tenant, caller, request };
-      const { output } = await namingText(awaitOutput(deps, submission, options));
-      const best = output[0]?.labels?.[0];
+      const once = onceOf(c, 'predict', parsed.data);
+      const submission = { tenant: caller.tenant, caller, request, once };
+      const { job, headers } = await namingText(awaitOutput(deps, submission, options));
+      const best = job.output[0]?.labels?.[0];
       if (best === undefined) throw new AppError('internal');
-      return answerJson(c, { label: best.label, score: best.score });
+      return answerJson(c, { label: best.label, score: best.score }, { headers });
     },
   );
 }

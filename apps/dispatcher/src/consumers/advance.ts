@@ -8,16 +8,17 @@ import {
   bulkQueueName,
   type Keyspace,
   PLAN_QUEUE,
-  type Priority,
 } from '@headrace/shared/queues.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { BatchPlans } from '../batch-plans.ts';
+import type { PlaceChunks } from '../chunk-places.ts';
 
 export interface AdvanceDeps {
   batches: BatchStore;
   plans: BatchPlans;
+  placeChunks: PlaceChunks;
   redis: Redis;
   keys: Keyspace;
   /** A queue by its name, opened when it is first asked for. */
@@ -112,10 +113,10 @@ async function finalize(
 /** Hands out chunks until the window is full; also those that got lost on the way. */
 async function fill(
   deps: AdvanceDeps,
-  { definition: { id, priority }, state }: StoredBatch,
+  { definition: { id, tenant, priority, weight }, state }: StoredBatch,
   doneBelow: Map<string, number>,
 ): Promise<void> {
-  const { batches, plans, queue, window } = deps;
+  const { batches, plans, placeChunks, queue, window } = deps;
   const plan = await plans.read(id);
   if (state.model === null) return;
   if (plan === null) return finalize(deps, id, 'failed');
@@ -128,12 +129,19 @@ async function fill(
   const lost = await missing(deps, id, { model: state.model, indexes: open });
   const until = Math.min(plan.chunks, state.next_chunk + Math.max(0, window - open.length));
   const next = Array.from({ length: until - state.next_chunk }, (_, i) => state.next_chunk + i);
-  const jobs = [...lost, ...next].map((index) => ({
-    name: 'chunk',
-    data: plan.payload(id, index),
-    opts: chunkOptions(id, { index, priority }),
-  }));
-  if (jobs.length > 0) await queue(bulkQueueName(state.model)).addBulk(jobs);
+  const payloads = [...lost, ...next].map((index) => plan.payload(id, index));
+  if (payloads.length > 0) {
+    const flow = { model: state.model, tenant, priority, weight };
+    const places = await placeChunks(
+      flow,
+      payloads.map(({ rows }) => rows),
+    );
+    const jobs = payloads.map((data, i) => ({
+      ...{ name: 'chunk', data },
+      opts: chunkOptions(chunkJobId(id, data.index), places[i] ?? 1),
+    }));
+    await queue(bulkQueueName(state.model)).addBulk(jobs);
+  }
   if (until > state.next_chunk) await batches.set(id, { next_chunk: until });
 }
 
@@ -171,16 +179,8 @@ function chunkJobId(batch: string, index: number): string {
   return `${batch}-${index}`;
 }
 
-/** The lower one goes first. */
-const CHUNK_PRIORITY: Record<Priority, number> = { high: 1, normal: 2, low: 3 };
-
-function chunkOptions(id: string, { index, priority }: { index: number; priority: Priority }) {
-  return {
-    jobId: chunkJobId(id, index),
-    priority: CHUNK_PRIORITY[priority],
-    attempts: BULK.attempts,
-    backoff: BULK.backoffMs,
-  };
+function chunkOptions(jobId: string, priority: number) {
+  return { jobId, priority, attempts: BULK.attempts, backoff: BULK.backoffMs };
 }
 
 /** It is tried until it succeeds, so that what it leaves behind is cleaned up, too. */

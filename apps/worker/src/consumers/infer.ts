@@ -45,6 +45,7 @@ class Canceled extends Error {}
 interface RunningJob {
   run: InferenceRun;
   rows: number;
+  score: number;
 }
 
 /** A worker that dies this often while it holds a job has probably died of the job. */
@@ -84,6 +85,7 @@ export class InferConsumer {
     this.#worker = new TakingWorker({
       ...{ queue, keys, redis },
       process: (job) => this.#process(job),
+      urgentBelow: () => this.#urgentBelow(),
       bullmq: {
         connection: redis,
         prefix: keys.prefix,
@@ -192,11 +194,12 @@ export class InferConsumer {
     const run = pipeline.infer({
       rows: payload.rows,
       parameters: task.parse(payload.parameters),
-      startTime: startTimeOf(job.priority),
+      startTime: startTimeOf(job.score),
+      flow: `${payload.tenant}:${payload.priority}`,
       timeoutMs: payload.timeout_s * 1000,
       onStart: () => publishStarted(id),
     });
-    this.#hold(id, { run, rows: payload.rows.length });
+    this.#hold(id, { run, rows: payload.rows.length, score: job.score });
     try {
       return await run.result;
     } finally {
@@ -217,6 +220,16 @@ export class InferConsumer {
     this.#adjustConcurrency();
   }
 
+  /** The last place in order of what has not started; null while all is of one flow. */
+  #urgentBelow(): number | null {
+    if (!this.#deps.pipeline.isShared) return null;
+    let last: number | null = null;
+    for (const { run, score } of this.#held.values()) {
+      if (!run.started && (last === null || score > last)) last = score;
+    }
+    return last;
+  }
+
   /** Jobs of thousands of rows are not fetched ahead: their texts would fill the memory. */
   #adjustConcurrency(): void {
     if (this.#worker === null) return;
@@ -235,12 +248,22 @@ export class InferConsumer {
 
   async #store(job: TakenJob, payload: JobPayload, outcome: Outcome): Promise<void> {
     const { store, queue, resultTtlMs, log } = this.#deps;
-    const { id, lockToken, priority } = job;
+    const { id, lockToken, score } = job;
     const finished = {
       ...{ id, queue, lockToken, record: outcome.record, ttlMs: resultTtlMs },
-      ...{ rows: payload.rows.length, tokens: payload.tokens, startTime: startTimeOf(priority) },
+      ...{ rows: payload.rows.length, tokens: payload.tokens, startTime: this.#virtualTime(score) },
     };
     if (await storeResult(store, finished, log)) this.#measure(outcome);
+  }
+
+  /**
+   * That of the job that has been held longest, which is among the first in order. Rows run beside
+   * others of their length, so a job that is done may be far from the first; whoever comes now would
+   * be put behind all that is held.
+   */
+  #virtualTime(doneScore: number): number {
+    const [first] = this.#held.values();
+    return startTimeOf(Math.min(doneScore, first?.score ?? doneScore));
   }
 
   #measure({ record: { job }, code }: Outcome): void {

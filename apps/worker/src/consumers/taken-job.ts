@@ -1,3 +1,4 @@
+import { scoreOf } from '@headrace/shared/fair-order.ts';
 import type { Job } from 'bullmq';
 import { z } from 'zod';
 
@@ -7,8 +8,8 @@ export interface TakenJob {
   /** The payload as JSON. */
   data: string;
   lockToken: string;
-  /** BullMQ's priority. */
-  priority: number;
+  /** Its place in the queue: BullMQ's priority, and where in that. */
+  score: number;
   startedMs: number;
   /** How often it was taken, this time included. */
   starts: number;
@@ -34,10 +35,10 @@ export function parseTaken(reply: unknown, lockToken: string, startedMs: number)
   const [leftToBullMQ, nextDueMs, ...fields] = Reply.parse(reply);
   const jobs: TakenJob[] = [];
   for (let at = 0; at < fields.length; at += FIELDS) {
-    const [id, data, priority, starts, attempts, stalls] = fields.slice(at, at + FIELDS);
+    const [id, data, score, starts, attempts, stalls] = fields.slice(at, at + FIELDS);
     jobs.push({
       ...{ id: String(id), data: String(data), lockToken, startedMs },
-      ...{ priority: Number(priority), starts: Number(starts) },
+      ...{ score: Number(score), starts: Number(starts) },
       ...{ attempts: Number(attempts), stalls: Number(stalls) },
     });
   }
@@ -50,7 +51,7 @@ export function fromBullMQ(job: Job, lockToken: string): TakenJob {
     id: job.id ?? '',
     data: JSON.stringify(job.data),
     lockToken,
-    priority: job.priority,
+    score: scoreOf(job.priority),
     startedMs: job.processedOn ?? Date.now(),
     starts: job.attemptsStarted,
     attempts: job.attemptsMade,

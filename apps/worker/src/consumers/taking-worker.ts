@@ -11,6 +11,11 @@ interface TakingWorkerOptions {
   redis: Redis;
   /** The job is held, and its lock renewed, until this settles. */
   process: (job: TakenJob) => Promise<void>;
+  /**
+   * While there is no room: the score below which a job is taken all the same, since it goes before
+   * what is held; null when nobody's jobs do.
+   */
+  urgentBelow?: () => number | null;
   bullmq: WorkerOptions & { lockDuration: number; concurrency: number };
 }
 
@@ -22,6 +27,10 @@ const MOST_BYTES = 262_144;
 const LONGEST_WAIT_S = 1;
 const SHORTEST_WAIT_S = 0.01;
 const RETRY_DELAY_MS = 500;
+/** Between two looks for a job that goes before all that is held, while there is no room. */
+const URGENT_LOOK_MS = 2;
+/** Jobs beyond the room that are taken because they go first. */
+const MOST_URGENT = 64;
 
 /**
  * A BullMQ worker that takes many jobs with one command, where BullMQ's own loop asks Redis once
@@ -68,8 +77,11 @@ export class TakingWorker extends Worker<unknown, void> {
   }
 
   /** Puts a job back to where it was in the queue. */
-  async giveBack({ id, lockToken }: TakenJob): Promise<void> {
+  async giveBack({ id, lockToken, score }: TakenJob): Promise<void> {
     await this.backend.moveJobFromActiveToWait(id, lockToken);
+    // BullMQ knows no more than the priority; a job that another has taken meanwhile is not there.
+    const { redis, keys, queue } = this.#options;
+    await redis.zadd(keys.bull(queue, 'prioritized'), 'XX', score, id);
   }
 
   /** Has BullMQ try a job again after its back-off, unless it was tried often enough. */
@@ -109,7 +121,7 @@ export class TakingWorker extends Worker<unknown, void> {
   /** Takes what there is room for, or waits for room, or for a job. */
   async #tick(): Promise<void> {
     const room = Math.min(MOST_JOBS, this.concurrency - this.#taken.size);
-    if (room <= 0) return this.#untilRoom();
+    if (room <= 0) return this.#whileFull();
     const lockToken = `${this.id}:${this.#commands++}`;
     const { jobs, leftToBullMQ, nextDueMs } = await this.#takeJobs(room, lockToken);
     for (const job of jobs) this.#hold(job);
@@ -118,6 +130,27 @@ export class TakingWorker extends Worker<unknown, void> {
       if (job !== undefined) return this.#hold(fromBullMQ(job, lockToken));
     }
     if (jobs.length < room && !this.#stopped) await this.#untilJob(nextDueMs);
+  }
+
+  /** Takes jobs that go before all that is held, or waits for room. */
+  async #whileFull(): Promise<void> {
+    const below = this.#options.urgentBelow?.() ?? null;
+    const most = MOST_URGENT - (this.#taken.size - this.concurrency);
+    if (below === null || most <= 0) return this.#untilRoom();
+    if (await this.#roomWithin(URGENT_LOOK_MS)) return turn();
+    const lockToken = `${this.id}:${this.#commands++}`;
+    const { jobs } = await this.#takeJobs(Math.min(MOST_JOBS, most), lockToken, below);
+    for (const job of jobs) this.#hold(job);
+  }
+
+  async #roomWithin(ms: number): Promise<boolean> {
+    const late = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => late.resolve(false), ms);
+    const room = this.#room.promise.then(() => true);
+    const inTime = await Promise.race([room, late.promise]);
+    clearTimeout(timer);
+    if (inTime) this.#room = Promise.withResolvers();
+    return inTime;
   }
 
   /** The room that the jobs of a whole tensor batch leave, not that of its first one only. */
@@ -133,10 +166,10 @@ export class TakingWorker extends Worker<unknown, void> {
     this.#movedMs = performance.now();
   }
 
-  async #takeJobs(count: number, lockToken: string) {
+  async #takeJobs(count: number, lockToken: string, below: number | null = null) {
     const { queue, keys, bullmq } = this.#options;
     const nowMs = Date.now();
-    const limits = [count, nowMs, lockToken, bullmq.lockDuration, MOST_BYTES];
+    const limits = [count, nowMs, lockToken, bullmq.lockDuration, MOST_BYTES, below ?? ''];
     const args = [this.#keys.length, ...this.#keys, keys.bull(queue, ''), ...limits];
     const taken = parseTaken(await this.#take(args), lockToken, nowMs);
     this.#movedMs = performance.now();

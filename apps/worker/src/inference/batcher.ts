@@ -1,6 +1,7 @@
 import type { Encoding } from './encoding.ts';
 import type { BatchOutcome, EncodingOutcome, TensorBatch } from './engine/tensor-batch.ts';
 import { type BatchLimits, RowShelf, type ShelvedRow } from './row-shelf.ts';
+import { Sharing } from './sharing.ts';
 
 /** What the batcher needs of the engines of one model. */
 export interface BatchRunner {
@@ -27,6 +28,8 @@ export interface BatcherRow {
   readonly encoding: Encoding;
   /** Virtual start time of its job: the lower one goes first. */
   readonly startTime: number;
+  /** Whose row it is: a tenant's jobs of one class. */
+  readonly flow: string;
   /** A row that has no result so long after it was handed to an engine has failed. */
   readonly timeoutMs: number;
   /** The row is in a tensor batch now. */
@@ -106,6 +109,7 @@ export class Batcher {
   readonly #waiting = new Map<BatcherRow, WaitingRow>();
   /** Batches as they are to be run. */
   readonly #prepared: PreparedBatch[] = [];
+  readonly #sharing = new Sharing();
   #sincePrepared = 0;
   /** Of the prepared batch that was answered last. */
   #preparedRunMs = 0;
@@ -136,10 +140,17 @@ export class Batcher {
     return this.#tokenBudget;
   }
 
+  /** Whether more than one flow has asked for something lately. */
+  get isShared(): boolean {
+    return this.#sharing.isShared(this.#now());
+  }
+
   /** Rows that are added within one turn of the event loop are batched together. */
   add(row: BatcherRow): void {
     this.#sequence += 1;
-    const waiting = new WaitingRow(row, this.#sequence, this.#now());
+    const now = this.#now();
+    this.#sharing.see(row.flow, now);
+    const waiting = new WaitingRow(row, this.#sequence, now);
     this.#waiting.set(row, waiting);
     this.#shelf.add(waiting);
     this.#schedule();
@@ -230,11 +241,14 @@ export class Batcher {
   }
 
   #limits(): BatchLimits {
-    return { tokenBudget: this.#tokenBudget, overheadCells: this.#options.overheadCells };
+    const tokenBudget = this.#sharing.budget(this.#tokenBudget, this.#now());
+    return { tokenBudget, overheadCells: this.#options.overheadCells };
   }
 
   /** While every engine is busy, a small batch waits a moment for company. */
   #isWorthPreparing(): boolean {
+    // Whoever comes meanwhile would wait for both runs.
+    if (this.isShared) return false;
     if (this.#shelf.nextBatchTokens(this.#limits()) >= SMALL_BATCH * this.#tokenBudget) return true;
     const first = this.#shelf.first();
     const waitedMs = this.#now() - (first?.addedMs ?? 0);
@@ -280,6 +294,7 @@ export class Batcher {
 
   #settle(rows: BatcherRow[], longest: number, { outcomes, inferMs }: BatchOutcome): void {
     const facts = { rows: rows.length, longest, inferMs };
+    this.#sharing.learn(rows.length * longest, inferMs);
     let tokens = 0;
     for (const [i, row] of rows.entries()) {
       tokens += row.encoding.ids.length;

@@ -6,6 +6,7 @@ import type { EncodingOutcome } from './engine/tensor-batch.ts';
 interface RowOptions {
   batcher: Pick<Batcher, 'add' | 'drop'>;
   startTime: number;
+  flow: string;
   timeoutMs: number;
   onDispatch: () => void;
   onSettled: () => void;
@@ -64,10 +65,11 @@ export class InferenceRow {
   enqueue(tokenized: TokenizedRow): void {
     this.tokenizedMs = performance.now();
     this.#tokenized = tokenized;
-    const { startTime, timeoutMs, onDispatch, batcher } = this.#options;
+    const { startTime, flow, timeoutMs, onDispatch, batcher } = this.#options;
     this.#queued = tokenized.encodings.map((encoding, part) => ({
       encoding,
       startTime,
+      flow,
       timeoutMs,
       onDispatch,
       onOutcome: (outcome, batch) => this.#receive(part, { outcome, batch }),

@@ -33,6 +33,8 @@ export interface InferenceRequest {
   /** As the task's `parse` returned them. */
   parameters: TaskParameters;
   startTime: number;
+  /** Whose rows these are, in the order of work. */
+  flow: string;
   timeoutMs: number;
   /** Called once, when the first of the rows is handed to an engine. */
   onStart: () => void;
@@ -44,6 +46,11 @@ export class Pipeline {
 
   constructor(deps: PipelineDeps) {
     this.#deps = deps;
+  }
+
+  /** Whether more than one flow has asked for something lately. */
+  get isShared(): boolean {
+    return this.#deps.batcher.isShared;
   }
 
   infer(request: InferenceRequest): InferenceRun {
@@ -105,10 +112,11 @@ export class InferenceRun {
   }
 
   async #take(input: RowInput): Promise<void> {
-    const { parameters, startTime, timeoutMs } = this.#request;
+    const { parameters, startTime, flow, timeoutMs } = this.#request;
     const row = new InferenceRow({
       batcher: this.#deps.batcher,
       startTime,
+      flow,
       timeoutMs,
       onDispatch: () => this.#start(),
       onSettled: () => this.#countDown(),

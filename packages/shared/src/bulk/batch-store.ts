@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { unwrapPipeline } from '../job-store.ts';
+import { ONCE_TTL_MS, type OnceKeep } from '../once.ts';
 import type { Keyspace } from '../queues.ts';
 import { defineScript } from '../redis.ts';
 import {
@@ -41,6 +41,21 @@ const PARTS_KEPT_MS = 5_000;
 /** How often the rate of a batch gets a new mark to be measured from. */
 const RATE_MARK_MS = 30_000;
 
+/** What holds for whoever creates a batch. */
+export interface BatchTerms {
+  /** Batches of the tenant that have not ended. */
+  maxLive: number;
+  /** Of the caller's Idempotency-Key. */
+  once?: OnceKeep | null;
+}
+
+/** What became of a new batch: only one that was created is there. */
+export type BatchOutcome =
+  | { kind: 'created' }
+  | { kind: 'too-many' }
+  /** What was kept with the batch that came first under the Idempotency-Key. */
+  | { kind: 'stored-before'; kept: string };
+
 type Fields = Record<string, string | number>;
 
 interface Move {
@@ -55,6 +70,7 @@ interface Move {
 export class BatchStore {
   readonly #redis: Redis;
   readonly #keys: Keyspace;
+  readonly #create: (args: (string | number)[]) => Promise<unknown>;
   readonly #move: (args: (string | number)[]) => Promise<unknown>;
   readonly #finishChunk: (args: (string | number)[]) => Promise<unknown>;
   readonly #pause: (args: (string | number)[]) => Promise<unknown>;
@@ -62,22 +78,27 @@ export class BatchStore {
   constructor(redis: Redis, keys: Keyspace) {
     this.#redis = redis;
     this.#keys = keys;
+    this.#create = defineScript(redis, 'create-batch');
     this.#move = defineScript(redis, 'move-batch');
     this.#finishChunk = defineScript(redis, 'finish-chunk');
     this.#pause = defineScript(redis, 'pause-batch');
   }
 
-  async create(definition: BatchDefinition): Promise<void> {
+  async create(definition: BatchDefinition, terms: BatchTerms): Promise<BatchOutcome> {
     const { id, tenant, expires_ms } = definition;
-    const fields = { definition: JSON.stringify(definition), status: 'validating' };
-    unwrapPipeline(
-      await this.#redis
-        .multi()
-        .hset(this.#keys.batch(id), fields)
-        .zadd(this.#keys.batches(tenant), 0, id)
-        .zadd(this.#keys.liveBatches, expires_ms, id)
-        .exec(),
-    );
+    const { maxLive, once = null } = terms;
+    const { batch, batches, liveBatches } = this.#keys;
+    const keys = [batch(id), batches(tenant), liveBatches, once?.key ?? liveBatches];
+    const kept = [once?.keep ?? '', ONCE_TTL_MS];
+    const args = [id, JSON.stringify(definition), expires_ms, maxLive, ...kept];
+    const reply = z.string().parse(await this.#create([keys.length, ...keys, ...args]));
+    if (reply === '+') return { kind: 'created' };
+    return reply === 't' ? { kind: 'too-many' } : { kind: 'stored-before', kept: reply.slice(1) };
+  }
+
+  /** What was kept of an Idempotency-Key, by this or another kind of request; null: nothing. */
+  keptOf(key: string): Promise<string | null> {
+    return this.#redis.get(key);
   }
 
   /** @returns null when there is no such batch */

@@ -63,6 +63,8 @@ export const BatchDefinitionSchema = z.object({
   created_ms: z.number(),
   expires_ms: z.number(),
   priority: z.enum(PRIORITIES).default('normal'),
+  /** Of the tenant when it was created: its share of the work. */
+  weight: z.number().default(1),
   /** Plain documents, and what is done with them; null: lines of requests. */
   scoring: ScoringSchema.nullable().default(null),
   /** Nothing is run: rows are checked and counted, and a sample is tokenized. */

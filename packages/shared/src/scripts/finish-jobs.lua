@@ -3,13 +3,15 @@
 -- The first terminal state of a job wins, a later one is refused.
 -- KEYS[1] order hash  KEYS[2] active  KEYS[3] stalled  KEYS[4] events  KEYS[5..] record keys
 -- ARGV[1] channel  ARGV[2] virtual time reached, or ''  ARGV[3] prefix of BullMQ's job keys
--- then for each record: id, JSON or '' for none, TTL in ms, rows, tokens, lock token or '' if not held
+-- then for each record: id, JSON or '' for none, TTL in ms, rows, tokens, lock token or '' if not held,
+-- tenant
 -- Returns 1 for each record that was written, 0 for each that was refused or is none.
-local FIELDS = 6
+local FIELDS = 7
 local written = {}
 local ids = {}
 local last = ''
 local rows, tokens = 0, 0
+local tenants = {}
 local freed = {}
 
 local function forget(id, token)
@@ -33,18 +35,29 @@ for i = 5, #KEYS do
     last = json
     rows = rows + ARGV[at + 3]
     tokens = tokens + ARGV[at + 4]
+    local tenant = 't:' .. ARGV[at + 6]
+    tenants[tenant] = (tenants[tenant] or 0) + ARGV[at + 3]
   end
   if token ~= '' then forget(id, token) end
 end
 if #freed > 0 then redis.call('SREM', KEYS[3], unpack(freed)) end
 if redis.call('EXISTS', KEYS[1]) == 1 then
-  local state = redis.call('HMGET', KEYS[1], 'rows', 'tokens', 'now')
-  redis.call('HSET', KEYS[1],
+  local fields = { 'rows', 'tokens', 'now' }
+  for tenant in pairs(tenants) do fields[#fields + 1] = tenant end
+  local state = redis.call('HMGET', KEYS[1], unpack(fields))
+  local changed = {
     'rows', math.max(0, tonumber(state[1] or 0) - rows),
-    'tokens', math.max(0, tonumber(state[2] or 0) - tokens))
-  if ARGV[2] ~= '' and tonumber(ARGV[2]) > tonumber(state[3] or 0) then
-    redis.call('HSET', KEYS[1], 'now', ARGV[2])
+    'tokens', math.max(0, tonumber(state[2] or 0) - tokens),
+  }
+  for i = 4, #fields do
+    changed[#changed + 1] = fields[i]
+    changed[#changed + 1] = math.max(0, tonumber(state[i] or 0) - tenants[fields[i]])
   end
+  if ARGV[2] ~= '' and tonumber(ARGV[2]) > tonumber(state[3] or 0) then
+    changed[#changed + 1] = 'now'
+    changed[#changed + 1] = ARGV[2]
+  end
+  redis.call('HSET', KEYS[1], unpack(changed))
 end
 -- A single small record travels with its notice: whoever waits need not ask for it.
 if #ids == 1 and #last <= 4096 then

@@ -3,7 +3,8 @@
 -- KEYS[7] events  KEYS[8] priority counter
 -- ARGV[1] prefix of BullMQ's job keys  ARGV[2] most jobs  ARGV[3] now in ms  ARGV[4] lock token
 -- ARGV[5] lock in ms  ARGV[6] payload bytes after which no more are taken
--- Returns {left to BullMQ, next due, id, data, priority, starts, attempts, stalls, id, …}: 1 first when
+-- ARGV[7] score that a job must be below, or ''
+-- Returns {left to BullMQ, next due, id, data, score, starts, attempts, stalls, id, …}: 1 first when
 -- there is what only BullMQ's own command takes; then when the first delayed job is due, or 0.
 local limits = redis.call('HMGET', KEYS[5], 'paused', 'concurrency', 'max')
 local delayed = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
@@ -16,16 +17,21 @@ local reply = { 0, due }
 local ids = {}
 local bytes = 0
 while #ids < tonumber(ARGV[2]) and bytes < tonumber(ARGV[6]) do
-  local id = redis.call('ZPOPMIN', KEYS[1])[1]
+  if ARGV[7] ~= '' then
+    local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+    if not head[2] or tonumber(head[2]) >= tonumber(ARGV[7]) then break end
+  end
+  local popped = redis.call('ZPOPMIN', KEYS[1])
+  local id = popped[1]
   if not id then break end
   local key = ARGV[1] .. id
-  local job = redis.call('HMGET', key, 'data', 'priority', 'atm', 'stc')
+  local job = redis.call('HMGET', key, 'data', 'atm', 'stc')
   if job[1] then
     redis.call('SET', key .. ':lock', ARGV[4], 'PX', ARGV[5])
     redis.call('HSET', key, 'processedOn', ARGV[3])
     redis.call('XADD', KEYS[7], '*', 'event', 'active', 'jobId', id, 'prev', 'waiting')
     local starts = redis.call('HINCRBY', key, 'ats', 1)
-    for _, field in ipairs({ id, job[1], job[2] or '0', starts, job[3] or '0', job[4] or '0' }) do
+    for _, field in ipairs({ id, job[1], popped[2], starts, job[2] or '0', job[3] or '0' }) do
       reply[#reply + 1] = field
     end
     ids[#ids + 1] = id

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { JobSchema } from '@headrace/shared/jobs.ts';
 import { createTakeOnce } from '@headrace/shared/once.ts';
+import { Hono } from 'hono';
 import { z } from 'zod';
+import type { ApiEnv } from '../../apps/api/src/middleware/api-env.ts';
+import { ANYBODY } from '../../apps/api/src/middleware/caller.ts';
+import { onceOf } from '../../apps/api/src/middleware/idempotency.ts';
 import { type Answer, QUEUE, startTestApi, type TestApi } from '../helpers/api.ts';
 import { startRedis, type TestRedis } from '../helpers/redis.ts';
 
@@ -82,6 +86,23 @@ describe('an Idempotency-Key', () => {
       [first, second].map(({ headers }) => headers.get('idempotent-replayed')),
       [null, 'true'],
     );
+  });
+
+  test('is another one for another tenant', async () => {
+    const app = new Hono<ApiEnv>();
+    app.post('/', (c) => {
+      c.set('caller', { ...ANYBODY, tenant: c.req.header('tenant') ?? '' });
+      return c.json(onceOf(c, 'jobs', { input: 'a' }));
+    });
+    const ask = async (tenant: string) => {
+      const headers = { tenant, 'idempotency-key': 'same' };
+      const answer = await app.request('/', { method: 'POST', headers });
+      return z.object({ digest: z.string(), fingerprint: z.string() }).parse(await answer.json());
+    };
+    const [one, again, other] = [await ask('one'), await ask('one'), await ask('other')];
+    assert.deepEqual(again, one);
+    assert.notEqual(other.digest, one.digest);
+    assert.equal(other.fingerprint, one.fingerprint);
   });
 
   test('is left free by a submission that was refused', async () => {

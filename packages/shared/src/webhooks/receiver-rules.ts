@@ -61,6 +61,8 @@ export function parseReceiverRules(settings: ReceiverSettings): ReceiverRules {
  */
 export function receiverProblem(text: string, rules: ReceiverRules): string | null {
   if (Buffer.byteLength(text) > MAX_URL_BYTES) return `has more than ${MAX_URL_BYTES} bytes`;
+  // Parsers disagree about these, so that others would take it for another URL.
+  if (/[\\\s\p{Cc}]/u.test(text)) return 'must hold no backslash, blank or control character';
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) {
     return 'must be a URL that begins with https:// or http://';
   }

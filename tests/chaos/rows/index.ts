@@ -9,6 +9,8 @@ import { cpuBlocked } from './10-cpu-blocked.ts';
 import { rollingSigterm } from './11-rolling-sigterm.ts';
 import { sigtermWhileHung } from './12-sigterm-while-hung.ts';
 import { insideReceivers } from './17-inside-receivers.ts';
+import { hostileBodiesRow } from './19-hostile-bodies.ts';
+import { slowSockets } from './20-slow-sockets.ts';
 import { tokenizerWorstCase } from './21-tokenizer-worst-case.ts';
 import { batch } from './batch.ts';
 import { soak } from './soak.ts';
@@ -16,13 +18,7 @@ import { soak } from './soak.ts';
 /** Every row of the table, in its order. */
 export const ROWS: ChaosRow[] = [
   ...[workerKilled, engineKilled, rowCrashesEngine, rowMisbehaves, redisAway, failover],
-  ...[
-    cpuBlocked,
-    rollingSigterm,
-    sigtermWhileHung,
-    insideReceivers,
-    tokenizerWorstCase,
-    soak,
-    batch,
-  ],
+  ...[cpuBlocked, rollingSigterm, sigtermWhileHung],
+  ...[insideReceivers, hostileBodiesRow, slowSockets, tokenizerWorstCase],
+  ...[soak, batch],
 ];

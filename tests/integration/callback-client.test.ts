@@ -11,7 +11,10 @@ import { after, before, describe, type TestContext, test } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { parseReceiverRules } from '@headrace/shared/webhooks/receiver-rules.ts';
 import { createCallbackClient } from '../../apps/dispatcher/src/webhooks/callback-client.ts';
-import type { CallbackFailure } from '../../apps/dispatcher/src/webhooks/callback-error.ts';
+import type {
+  CallbackError,
+  CallbackFailure,
+} from '../../apps/dispatcher/src/webhooks/callback-error.ts';
 
 const REQUEST = { headers: { 'webhook-id': 'msg_1' }, body: '{"a":"ü"}', timeoutMs: 20_000 };
 
@@ -125,6 +128,20 @@ describe('a callback', () => {
     await once(gone.close(), 'close');
     const url = `http://hook.example:${address.port}/`;
     await assert.rejects(clientFor(address.port).post(url, REQUEST), failsWith('connect_failed'));
+  });
+
+  test('fails as one that was closed when its receiver resets each connection', async (t) => {
+    const port = await listen(
+      t,
+      createTcpServer((socket) => socket.resetAndDestroy()),
+    );
+    const url = `http://hook.example:${port}/`;
+    // How far a connection comes before its end is heard of is a matter of luck.
+    for (let i = 0; i < 20; i++) {
+      await assert.rejects(clientFor(port).post(url, REQUEST), ({ reason }: CallbackError) => {
+        return reason === 'closed' || reason === 'connect_failed';
+      });
+    }
   });
 
   test('fails when its host has no address, or its name server is silent', async () => {

@@ -61,9 +61,11 @@ async function connectAny(
   for (const address of tried) {
     try {
       const socket = await connected(address, portOf(url), signal);
-      const remote = socket.remoteAddress ?? '';
-      if (remote === address || isAllowedFor(hostOf(url), remote, rules)) return socket;
+      const remote = socket.remoteAddress;
+      if (remote !== undefined && isAllowedFor(hostOf(url), remote, rules)) return socket;
       socket.destroy();
+      // The other end has closed already, so there is nothing to check, and nothing to send to.
+      if (remote === undefined) throw new Error('the connection was closed');
       throw new CallbackError('address_not_allowed', 'the connection leads to an inside address');
     } catch (error) {
       signal.throwIfAborted();

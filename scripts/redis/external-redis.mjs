@@ -3,6 +3,7 @@ import { isNewEnough, OLDEST_REDIS } from '../setup/redis-server.mjs';
 import { SetupError } from '../setup/setup-error.mjs';
 
 const CONNECT_TIMEOUT_MS = 5_000;
+const GROUP = /^rediss?-(sentinel|cluster):/;
 
 /**
  * Checks that a Redis of the user's can hold the queues: version and eviction policy.
@@ -11,6 +12,12 @@ const CONNECT_TIMEOUT_MS = 5_000;
  * @throws SetupError that says what to type
  */
 export async function checkExternalRedis(url) {
+  if (GROUP.test(url)) {
+    return [
+      `The Redis at ${shown(url)} is a group of servers, which only its operator can check: ` +
+        `version ${OLDEST_REDIS} or newer, maxmemory-policy noeviction, an append-only file.`,
+    ];
+  }
   const info = await readInfo(url);
   const field = (/** @type {string} */ name) => {
     return new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1] ?? '';
@@ -69,7 +76,7 @@ function messageOf(error) {
 
 /** @param {string} url */
 function shown(url) {
-  return url.replace(/\/\/[^@/]*@/, '//…@');
+  return url.replace(/\/\/[^@/]*@/, '//…@').replace(/\?.*$/, '');
 }
 
 /** @param {string} url */

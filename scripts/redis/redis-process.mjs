@@ -166,11 +166,12 @@ function waitUntilReady(child, exited, onLine) {
 }
 
 /**
+ * Ends a process `graceS` after this one is gone, even by SIGKILL.
  * @param {number} pid
  * @param {number} graceS
  * @returns {() => void} sends the guard away
  */
-function guard(pid, graceS) {
+export function guard(pid, graceS) {
   const args = ['-c', GUARD, 'headrace-redis-guard', String(pid), String(graceS)];
   const child = spawn('/bin/sh', args, { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
   child.unref();

@@ -11,6 +11,8 @@ export interface TestRedisOptions {
   port?: number;
   /** Limit in bytes; the policy is always `noeviction`. */
   maxmemory?: number;
+  /** Further settings, as in redis.conf. */
+  settings?: Record<string, string>;
 }
 
 export interface TestRedis {
@@ -80,11 +82,13 @@ export function testPrefix(): string {
   return `{test-${randomBytes(6).toString('hex')}}`;
 }
 
-function toSettings({ appendonly = false, maxmemory }: TestRedisOptions): Record<string, string> {
+function toSettings(options: TestRedisOptions): Record<string, string> {
+  const { appendonly = false, maxmemory, settings } = options;
   return {
     appendonly: appendonly ? 'yes' : 'no',
     appendfsync: 'everysec',
     ...(maxmemory === undefined ? {} : { maxmemory: String(maxmemory) }),
+    ...settings,
   };
 }
 

@@ -47,6 +47,7 @@ describe('a body that is no request', () => {
     ['nested too deeply', `{"input":"a","parameters":{"x":${nested(33)}}}`, null],
     ['nested a million levels', '['.repeat(1_000_000), null],
     ['a million closing brackets', ']'.repeat(1_000_000), null],
+    ['a hundred thousand objects', `{"input":[${'{},'.repeat(100_000)}{}]}`, null],
     ['a hundred thousand fields', `{${'"a":1,'.repeat(100_000)}"b":1}`, null],
     ['an open string full of escapes', `"${'\\"'.repeat(400_000)}`, null],
   ];

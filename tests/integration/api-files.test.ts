@@ -243,10 +243,13 @@ async function* bytes(text: string): AsyncGenerator<Uint8Array> {
 }
 
 describe('a body that is sent slowly', () => {
-  async function send(path: string, pieces: number): Promise<'late' | 'received'> {
+  const TIMES = { bodyMs: 300, stretchMs: 100, uploadPauseMs: 100 };
+
+  /** Sends a piece every 20 ms, `pieces` of them; one and no end if that is no positive number. */
+  async function send(path: string, pieces: number, { piece = 'a', times = TIMES } = {}) {
     const { promise, resolve } = Promise.withResolvers<'late' | 'received'>();
     const server = createServer((incoming) => {
-      limitBodyTime(incoming, () => resolve('late'), { bodyMs: 100, uploadPauseMs: 100 });
+      limitBodyTime(incoming, () => resolve('late'), times);
       incoming.on('end', () => resolve('received')).resume();
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -255,8 +258,8 @@ describe('a body that is sent slowly', () => {
     outgoing.on('error', () => {});
     const timer = setInterval(() => {
       pieces -= 1;
-      if (pieces > 0) outgoing.write('a');
-      if (pieces === 0) outgoing.end('a');
+      if (pieces > 0) outgoing.write(piece);
+      if (pieces === 0) outgoing.end(piece);
     }, 20);
     outgoing.write('a');
     try {
@@ -270,7 +273,10 @@ describe('a body that is sent slowly', () => {
   }
 
   test('is given up, whatever comes in', async () => {
-    assert.equal(await send('/v1/jobs', 1_000_000), 'late');
+    assert.equal(await send('/v1/jobs', 1_000_000, { piece: 'a'.repeat(10_000) }), 'late');
+  });
+  test('is given up as soon as it drips', async () => {
+    assert.equal(await send('/v1/jobs', 1_000_000, { times: { ...TIMES, bodyMs: 1e9 } }), 'late');
   });
   test('is taken while it goes on, if it is a file', async () => {
     assert.equal(await send('/v1/files', 20), 'received');

@@ -33,6 +33,18 @@ const Compose = z.object({
   ),
 });
 
+/** What turns on Redis users: where each process finds its URL. */
+const AclCompose = z.object({
+  services: z.record(
+    z.string(),
+    z.object({
+      command: z.array(z.string()).default([]),
+      environment: z.record(z.string(), z.string()).default({}),
+      volumes: z.array(z.string()).default([]),
+    }),
+  ),
+});
+
 const Container = z.looseObject({
   command: z.array(z.string()),
   envFrom: z.array(z.looseObject({ configMapRef: z.object({ name: z.string() }).optional() })),
@@ -79,9 +91,11 @@ function read(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');
 }
 
+const manifests = readdirSync(join(ROOT, 'k8s')).filter((name) => name.endsWith('.yaml'));
+
 /** Every object of `k8s/` by kind and name. */
 const objects = new Map<string, unknown>(
-  readdirSync(join(ROOT, 'k8s')).flatMap((file) =>
+  manifests.flatMap((file) =>
     parseAllDocuments(read(`k8s/${file}`)).map((document): [string, unknown] => {
       assert.deepEqual(document.errors, [], file);
       const object: unknown = document.toJS();
@@ -111,13 +125,70 @@ describe('docker-compose.yml', () => {
   }
 });
 
+describe('docker-compose.acl.yml', () => {
+  const { services } = AclCompose.parse(parseYaml(read('docker-compose.acl.yml')));
+
+  test('gives each process the user of its name, and Redis the file of users', () => {
+    for (const name of PROCESSES) {
+      const { environment } = services[name] ?? {};
+      assert.deepEqual(environment, { REDIS_URL: `\${${name.toUpperCase()}_REDIS_URL:?}` });
+    }
+    const { command = [], volumes } = services.redis ?? {};
+    const before = Compose.parse(parseYaml(read('docker-compose.yml'))).services.redis?.command;
+    assert.deepEqual(command.slice(0, before?.length), before);
+    const [option, file] = command.slice(-2);
+    assert.equal(option, '--aclfile');
+    assert.deepEqual(volumes, [`./redis-acl/users.acl:${file}:ro`]);
+  });
+});
+
+describe('k8s/acl', () => {
+  const Patches = z.looseObject({
+    resources: z.tuple([z.literal('..')]),
+    patches: z.array(
+      z.object({ target: z.object({ kind: z.string(), name: z.string() }), patch: z.string() }),
+    ),
+  });
+  const Added = z.array(z.object({ op: z.literal('add'), path: z.string(), value: z.unknown() }));
+
+  test('gives each process the user of its name, and Redis the file of users', () => {
+    const { patches } = Patches.parse(parseYaml(read('k8s/acl/kustomization.yaml')));
+    const added = new Map(
+      patches.map(({ target, patch }) => [
+        `${target.kind}/${target.name}`,
+        Added.parse(parseYaml(patch)),
+      ]),
+    );
+    assert.deepEqual(
+      [...added.keys()].filter((key) => !objects.has(key)),
+      [],
+    );
+    for (const name of PROCESSES) {
+      const key = `${name.toUpperCase()}_REDIS_URL`;
+      const valueFrom = { secretKeyRef: { name: 'headrace-redis-urls', key } };
+      assert.deepEqual(added.get(`Deployment/headrace-${name}`), [
+        {
+          op: 'add',
+          path: '/spec/template/spec/containers/0/env/-',
+          value: { name: 'REDIS_URL', valueFrom },
+        },
+      ]);
+    }
+    const redis = added.get('StatefulSet/headrace-redis') ?? [];
+    assert.deepEqual(
+      redis.filter(({ path }) => path.endsWith('/args/-')).map(({ value }) => value),
+      ['--aclfile', '/etc/headrace/users.acl'],
+    );
+  });
+});
+
 describe('k8s', () => {
   const shared = ConfigMap.parse(objects.get('ConfigMap/headrace')).data;
 
   test('lists every file', () => {
     const Kustomization = z.looseObject({ resources: z.array(z.string()) });
     const { resources } = Kustomization.parse(objects.get('Kustomization/'));
-    const files = readdirSync(join(ROOT, 'k8s')).filter((name) => name !== 'kustomization.yaml');
+    const files = manifests.filter((name) => name !== 'kustomization.yaml');
     assert.deepEqual(resources.toSorted(), files.toSorted());
   });
 

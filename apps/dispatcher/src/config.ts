@@ -1,12 +1,14 @@
 import { blobEnv } from '@headrace/shared/blobs/index.ts';
 import { commonEnv, integer, parseEnv } from '@headrace/shared/env.ts';
 import { inputEnv } from '@headrace/shared/inputs/allowed-places.ts';
+import { receiverEnv } from '@headrace/shared/webhooks/receiver-rules.ts';
 import { z } from 'zod';
 
 export const dispatcherEnv = z.object({
   ...commonEnv,
   ...blobEnv,
   ...inputEnv,
+  ...receiverEnv,
   HEADRACE_SWEEP_S: integer(1, 3_600)
     .default(15)
     .describe('How often expired files are deleted; content may outlive its time by so much.'),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { redisUrlProblem } from './redis/address.ts';
 
 /** Thrown with every problem of the environment at once, one a line. */
 export class ConfigError extends Error {}
@@ -39,9 +40,18 @@ export const flag = z.enum(['0', '1', 'true', 'false', 'on', 'off']).transform((
 export const commonEnv = {
   REDIS_URL: z
     .string()
-    .regex(/^(redis|rediss|unix):\/\//, 'must start with redis://, rediss:// or unix://')
+    .superRefine((url, context) => {
+      const message = redisUrlProblem(url);
+      if (message !== null) context.addIssue({ code: 'custom', message });
+    })
     .default('redis://127.0.0.1:6379')
-    .describe('The Redis that holds the queues: redis://, rediss:// or unix:///path.'),
+    .describe(
+      'The Redis that holds the queues: redis:// or rediss:// (TLS) with user:password@host:port/db, ' +
+        'unix:///path, redis-sentinel://host:26379,host:26379/master or ' +
+        'redis-cluster://host:6379,host:6379. With rediss, rediss-sentinel and rediss-cluster: ' +
+        '?ca=file&cert=file&key=file; with Sentinel: ?sentinel_username=…&sentinel_password=…. ' +
+        'A replica that takes over may lack what the master wrote last.',
+    ),
   HEADRACE_PREFIX: z
     .string()
     .regex(/^\{[A-Za-z0-9._-]{1,40}\}$/, 'must be a hash tag such as {headrace}')

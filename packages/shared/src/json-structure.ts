@@ -6,13 +6,15 @@ const BACKSLASH = 0x5c;
 const COLON = 0x3a;
 
 /**
- * One pass over the text outside its strings: `JSON.parse` recurses, and fields cost memory.
- * @param maxFields most `"name": value` pairs, over all objects
+ * One pass over the text outside its strings: `JSON.parse` recurses, and fields, objects and lists
+ * cost far more memory than the characters that make them.
+ * @param maxFields most `"name": value` pairs, over all objects; as many objects and lists
  * @throws AppError `invalid_request`
  */
 export function checkStructure(json: string, maxFields: number): void {
   let depth = 0;
   let fields = 0;
+  let containers = 0;
   for (let at = 0; at < json.length; at++) {
     const code = json.charCodeAt(at);
     if (code === QUOTE) {
@@ -24,6 +26,12 @@ export function checkStructure(json: string, maxFields: number): void {
       }
     } else if (code === 0x5b || code === 0x7b) {
       depth++;
+      containers++;
+      if (containers > maxFields) {
+        throw new AppError('invalid_request', {
+          message: `the body has over ${maxFields} objects and lists`,
+        });
+      }
       if (depth > MAX_DEPTH) {
         throw new AppError('invalid_request', {
           message: `the body is nested deeper than ${MAX_DEPTH} levels`,

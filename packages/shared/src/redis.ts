@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { Redis, type RedisOptions } from 'ioredis';
 import { AppError } from './errors.ts';
 import { createThrottle, type Logger } from './logger.ts';
+import { parseRedisUrl } from './redis/address.ts';
+import { createClusterRoute } from './redis/cluster-route.ts';
 
 /**
  * `request`: fails at once while Redis is away, so that an HTTP caller gets its 503 in time.
@@ -29,21 +31,27 @@ interface ConnectionOptions {
   log: Logger;
 }
 
+/** The server does not take the command, but another one does, or this one in a moment. */
+const NOT_HERE = /READONLY|CLUSTERDOWN|TRYAGAIN|\bASK\b/;
+
 /** Opens a connection that reconnects within half a second, after a failover too. */
 export function connectRedis({ url, role, name, log }: ConnectionOptions): Redis {
-  const options = {
+  const { options, cluster, tls } = parseRedisUrl(url);
+  const route = cluster && createClusterRoute(cluster, tls);
+  const redis = new CorkedRedis({
+    ...options,
+    ...(route ? { Connector: route.Connector } : {}),
     ...ROLE_OPTIONS[role],
     connectionName: `headrace-${name}`,
+    // Beside the name, two more commands for each connection, and two more rights.
+    disableClientInfo: true,
     connectTimeout: 2_000,
     retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 5), MAX_RETRY_DELAY_MS),
-    // A master that became a replica refuses writes: connect anew, and send the command again
-    // where the role keeps commands.
-    reconnectOnError: (error: Error) =>
-      error.message.includes('READONLY') ? reconnect(role) : false,
-  };
-  const redis = url.startsWith('unix://')
-    ? new CorkedRedis({ ...options, path: url.slice('unix://'.length) })
-    : new CorkedRedis(url, options);
+    // A master that became a replica refuses writes, and a node of a cluster knows who has our
+    // slot: connect anew, and send the command again where the role keeps commands.
+    reconnectOnError: ({ message }: Error) =>
+      route?.follow(message) || NOT_HERE.test(message) ? reconnect(role) : false,
+  });
   const throttle = createThrottle(1_000);
   redis.on('error', (error) => {
     throttle('error', (swallowed) =>
@@ -107,6 +115,7 @@ const AWAY = new RegExp(
   [
     ...['Connection is closed', "isn't writeable", 'Command timed out', 'max retries per request'],
     ...['READONLY', 'LOADING', 'MASTERDOWN', 'ECONN', 'EPIPE', 'ENOENT'],
+    ...['MOVED', 'CLUSTERDOWN', 'TRYAGAIN', '\\bASK\\b'],
   ].join('|'),
 );
 

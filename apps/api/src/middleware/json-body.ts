@@ -5,7 +5,7 @@ import type { ApiEnv } from './api-env.ts';
 
 export interface BodyLimits {
   maxBodyBytes: number;
-  /** Most `"name": value` pairs of a body, over all its objects. */
+  /** Most `"name": value` pairs of a body, over all its objects; as many objects and lists. */
   maxFields: number;
 }
 

@@ -24,6 +24,8 @@ import { addJobRoutes } from './routes/jobs.ts';
 import { addModelRoutes } from './routes/models.ts';
 import { addPredictRoute } from './routes/predict.ts';
 import { addProbeRoutes } from './routes/probes.ts';
+import { addWebhookRoutes } from './routes/webhooks.ts';
+import type { Webhooks } from './webhooks.ts';
 import type { WorkersView } from './workers-view.ts';
 
 export interface HttpLimits {
@@ -41,6 +43,7 @@ export interface AppOptions {
   list: ListJobs;
   files: Files;
   batches: Batches;
+  webhooks: Webhooks;
   hub: FinishedHub;
   models: ModelCatalogue;
   workers: WorkersView;
@@ -71,6 +74,7 @@ export function createApp(options: AppOptions): ApiApp {
   addPredictRoute(app, deps);
   addFileRoutes(app, deps);
   addBatchRoutes(app, deps);
+  addWebhookRoutes(app, deps);
   addCompatRoutes(app, deps);
   addModelRoutes(app, deps);
   addProbeRoutes(app, deps);

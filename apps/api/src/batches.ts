@@ -13,6 +13,7 @@ import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import { createBatchCreation } from './batch-creation.ts';
 import { createBatchResults, type ResultsPage, type ResultsQuery } from './batch-results.ts';
 import type { Files } from './files.ts';
+import type { ToWebhookTarget } from './webhook-request.ts';
 import type { WorkersView } from './workers-view.ts';
 
 export interface BatchesDeps {
@@ -22,6 +23,7 @@ export interface BatchesDeps {
   inputs: Inputs;
   models: ModelCatalogue;
   workers: WorkersView;
+  webhookTarget: ToWebhookTarget;
   /** @throws AppError when no bulk work is admitted at the moment */
   admit: () => void;
   now?: () => number;

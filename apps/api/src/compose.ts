@@ -14,6 +14,7 @@ import { createMetrics } from '@headrace/shared/metrics.ts';
 import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import { createKeyspace, INTERACTIVE, type Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis, redisFailure } from '@headrace/shared/redis.ts';
+import { parseReceiverRules } from '@headrace/shared/webhooks/receiver-rules.ts';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { type Admission, createAdmission } from './admission.ts';
@@ -30,6 +31,8 @@ import { DEFAULT_TENANT } from './middleware/tenant.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { closeServer, createHttpServer, listen } from './server.ts';
 import { createSubmit, type Submit } from './submit.ts';
+import { createToWebhookTarget, type ToWebhookTarget } from './webhook-request.ts';
+import { createWebhooks } from './webhooks.ts';
 import { createWorkersView, type WorkersView } from './workers-view.ts';
 
 /** Steps that an interval repeats; tests call them. */
@@ -77,8 +80,11 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const workers = createWorkersView(redis, keys);
   const maxRows = config.HEADRACE_MAX_BACKLOG_ROWS;
   const backlogs = createBacklogView({ redis, keys, store, models, workers, maxRows });
+  const receivers = parseReceiverRules(config);
+  const deliveryTtlS = config.HEADRACE_DELIVERY_TTL_S;
+  const webhookTarget = createToWebhookTarget(receivers, deliveryTtlS);
   const submit = createSubmit({
-    ...{ models, metrics },
+    ...{ models, metrics, webhookTarget },
     enqueue: createEnqueue(redis, keys),
     limits: {
       maxRows: config.HEADRACE_MAX_ROWS,
@@ -92,11 +98,13 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const resultTtlMs = config.HEADRACE_RESULT_TTL_S * 1000;
   const shared = { redis, keys, store, hub, submit, models, queues, workers, metrics };
   const jobs = createJobs({ ...shared, resultTtlMs });
-  const bulk = await createBulk({ config, redis, keys, admission, models, workers, lifecycle });
+  const work = { config, redis, keys, admission, models, workers, lifecycle };
+  const bulk = await createBulk({ ...work, webhookTarget });
   let stopping = false;
   const app = createApp({
     ...{ jobs, hub, models, workers, backlogs, admission, redis, metrics, log },
     ...bulk,
+    webhooks: createWebhooks({ redis, keys, receivers, deliveryTtlS }),
     list: createJobList({ store, jobs }),
     limits: httpLimits(config),
     defaultModel: config.HEADRACE_DEFAULT_MODEL,
@@ -143,11 +151,12 @@ interface BulkParts {
   models: ModelCatalogue;
   workers: WorkersView;
   lifecycle: Lifecycle;
+  webhookTarget: ToWebhookTarget;
 }
 
 /** Files, and the batches that score them. */
 async function createBulk(parts: BulkParts) {
-  const { config, redis, keys, admission, models, workers, lifecycle } = parts;
+  const { config, redis, keys, admission, models, workers, lifecycle, webhookTarget } = parts;
   const blobs = await openBlobStore(config.HEADRACE_BLOBS);
   lifecycle.push('blobs', () => blobs.close());
   const { HEADRACE_BLOBS: blobsUrl, HEADRACE_INPUT_URLS: allowed } = config;
@@ -160,7 +169,8 @@ async function createBulk(parts: BulkParts) {
     ttlS: config.HEADRACE_FILE_TTL_S,
   });
   const store = new BatchStore(redis, keys);
-  return { files, batches: createBatches({ store, files, blobs, inputs, models, workers, admit }) };
+  const sources = { store, files, blobs, inputs, models, workers };
+  return { files, batches: createBatches({ ...sources, webhookTarget, admit }) };
 }
 
 /** Gives Redis a moment, so that usually the very first request is served. */

@@ -81,10 +81,10 @@ export function createJobs(deps: JobsDeps): Jobs {
           param: 'id',
         });
       }
-      const { rows, ...rest } = retry;
+      const { rows, webhook, ...rest } = retry;
       const { priority, metadata, model } = job;
       const request = { ...rest, model, input: rows, priority, metadata };
-      const submitted = await deps.submit({ tenant, request, retryOf: id });
+      const submitted = await deps.submit({ tenant, request, retryOf: id, webhook });
       const live = { ...FRESH, task: submitted.model.task.name };
       return liveJob(submitted.id, submitted.payload, live);
     },

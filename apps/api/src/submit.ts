@@ -7,7 +7,9 @@ import type { Metrics } from '@headrace/shared/metrics.ts';
 import type { ModelCatalogue, ServedModel } from '@headrace/shared/model-catalogue.ts';
 import type { JobPayload, RowInput } from '@headrace/shared/queues.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
+import type { WebhookTarget } from '@headrace/shared/webhooks/webhook-target.ts';
 import { z } from 'zod';
+import type { ToWebhookTarget } from './webhook-request.ts';
 
 export interface SubmitDeps {
   models: ModelCatalogue;
@@ -16,6 +18,7 @@ export interface SubmitDeps {
   limits: RowLimits;
   /** @throws AppError when nothing more is admitted at the moment */
   admit: (model: ServedModel, rows: number) => void;
+  webhookTarget: ToWebhookTarget;
   now?: () => number;
 }
 
@@ -23,6 +26,8 @@ export interface Submission {
   tenant: string;
   request: JobRequest;
   retryOf?: string;
+  /** Of the job that is tried again; else the request says it. */
+  webhook?: WebhookTarget | undefined;
   /** Called with the id before the job is enqueued, so that a caller can subscribe in time. */
   beforeEnqueue?: (id: string) => void;
 }
@@ -44,6 +49,7 @@ export function createSubmit(deps: SubmitDeps): Submit {
     const model = deps.models.resolve(request.model);
     const rows = prepareRows(request.input, model.manifest.pairs, deps.limits);
     const parameters = parseParameters(model, request.parameters);
+    const webhook = submission.webhook ?? deps.webhookTarget(request.webhook);
     deps.admit(model, rows.length);
     const createdMs = now();
     const id = newJobId(createdMs);
@@ -60,6 +66,7 @@ export function createSubmit(deps: SubmitDeps): Submit {
       created_ms: createdMs,
       tokens: totalTokens(rows, model.manifest.max_tokens),
       retry_of: submission.retryOf ?? null,
+      ...(webhook && { webhook }),
     };
     submission.beforeEnqueue?.(id);
     try {

@@ -34,6 +34,7 @@ export type ErrorCode =
   | 'job_not_finished'
   | 'batch_not_running'
   | 'batch_not_finished'
+  | 'delivery_without_body'
   | 'idempotency_in_progress'
   | 'body_too_large'
   | 'too_many_rows'
@@ -65,6 +66,15 @@ export type Row =
   | { text: string; text_pair?: string | null | undefined }
   | { ids: number[] };
 
+export type JobEvent = 'job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired';
+export type BatchEvent = 'batch.completed' | 'batch.failed' | 'batch.expired' | 'batch.cancelled';
+
+/** Who is told of the end of a job or batch; of every one, unless it says which. */
+export interface Webhook<Event> {
+  url: string;
+  events?: Event[] | undefined;
+}
+
 export interface JobRequest {
   model?: string | null | undefined;
   input: Row | Row[];
@@ -72,6 +82,7 @@ export interface JobRequest {
   priority?: Priority | undefined;
   ttl_s?: number | undefined;
   timeout_s?: number | undefined;
+  webhook?: Webhook<JobEvent> | null | undefined;
   metadata?: Record<string, string> | undefined;
 }
 
@@ -153,6 +164,7 @@ export interface BatchRequest {
   output_expires_after?: { anchor: 'created_at'; seconds: number } | undefined;
   priority?: Priority | undefined;
   dry_run?: boolean | undefined;
+  webhook?: Webhook<BatchEvent> | null | undefined;
   metadata?: Record<string, string> | undefined;
 }
 

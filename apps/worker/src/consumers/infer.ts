@@ -239,6 +239,7 @@ export class InferConsumer {
     const finished = {
       ...{ id, queue, lockToken, record: outcome.record, ttlMs: resultTtlMs },
       ...{ rows: payload.rows.length, tokens: payload.tokens, startTime: startTimeOf(priority) },
+      webhook: payload.webhook,
     };
     if (await storeResult(store, finished, log)) this.#measure(outcome);
   }

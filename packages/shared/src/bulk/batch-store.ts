@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { deliveryIds } from '../ids.ts';
 import { unwrapPipeline } from '../job-store.ts';
-import type { Keyspace } from '../queues.ts';
+import { type Keyspace, WEBHOOKS_QUEUE } from '../queues.ts';
 import { defineScript } from '../redis.ts';
 import {
   type BatchDefinition,
@@ -38,6 +39,9 @@ const FINISHED_TTL_MS = 30 * 86_400_000;
  * that had ended is then assembled again.
  */
 const PARTS_KEPT_MS = 5_000;
+
+/** Of `move-batch.lua`, that only the end of a batch needs. */
+const END_ARGS = 8;
 
 type Fields = Record<string, string | number>;
 
@@ -102,9 +106,17 @@ export class BatchStore {
   ): Promise<boolean> {
     const { batch, liveBatches, batchChunks, endedBatches } = this.#keys;
     const keys = [batch(id), liveBatches, batchChunks(id), endedBatches];
-    const end = isTerminal(to) ? [FINISHED_TTL_MS, Date.now() + PARTS_KEPT_MS] : ['', ''];
+    const end = isTerminal(to) ? this.#endArgs(id) : Array<string>(END_ARGS).fill('');
     const pairs = Object.entries(fields).flat();
     return (await this.#move([4, ...keys, from.join(','), to, id, ...end, ...pairs])) === 1;
+  }
+
+  #endArgs(id: string): (string | number)[] {
+    const now = Date.now();
+    const { delivery, message } = deliveryIds(id);
+    const { delivery: keyOf, deliveries, bull } = this.#keys;
+    const callback = [keyOf(delivery), deliveries(''), bull(WEBHOOKS_QUEUE, '')];
+    return [FINISHED_TTL_MS, now + PARTS_KEPT_MS, ...callback, delivery, message, now];
   }
 
   /** Batches that have ended and whose parts may go. */

@@ -8,7 +8,7 @@ import { startBenchDispatcher, startSystem } from '../system.ts';
 import { type BatchSeconds, type BulkClient, openBulkClient } from './bulk-batch.ts';
 import { type MemorySample, sampleMemory } from './memory.ts';
 import { measureTokenizer } from './tokenizer-alone.ts';
-import { uploadDocuments } from './upload.ts';
+import { type UploadedInput, uploadDocuments } from './upload.ts';
 
 export interface LargeBatchOptions {
   folder: ModelFolder;
@@ -18,30 +18,34 @@ export interface LargeBatchOptions {
   lifecycle: Lifecycle;
 }
 
-/** What is going on, and from when on, by `performance.now()`. */
-export interface Phase {
-  name: 'upload' | 'plan' | 'score' | 'assemble';
+/** When the rows were scored, by `performance.now()`. */
+export interface ScorePhase {
   fromMs: number;
   untilMs: number;
 }
 
-export interface LargeBatch {
-  rows: number;
-  inputBytes: number;
-  uploadSeconds: number;
+/** One batch, from its upload to its end. */
+interface BatchRun {
+  input: UploadedInput;
   seconds: BatchSeconds;
+  samples: MemorySample[];
+  score: ScorePhase;
+}
+
+export interface LargeBatch extends BatchRun {
+  rows: number;
   /** Of one thread that does nothing else, before the batch and after it. */
   tokenizerRowsPerS: number;
   idle: MemorySample;
-  samples: MemorySample[];
-  phases: Phase[];
+  /** While the same processes ran a batch of a tenth of the rows, before. */
+  samplesOfTenth: MemorySample[];
 }
 
 const TOKENIZER_MS = 10_000;
 const POLL_MS = 1_000;
 const SAY_EVERY_POLLS = 15;
 
-/** One batch of so many rows through services whose engines answer zeros at once. */
+/** Two batches, of a tenth and of all rows, through services whose engines answer zeros at once. */
 export async function runLargeBatch(options: LargeBatchOptions): Promise<LargeBatch> {
   const { folder, texts, rows, say, lifecycle } = options;
   const encode = await openEncoder(folder);
@@ -50,39 +54,29 @@ export async function runLargeBatch(options: LargeBatchOptions): Promise<LargeBa
   const client = openBulkClient(system, lifecycle);
   const memory = sampleMemory(system, dispatcher, lifecycle);
   const idle = await memory.idle();
-  const alone = () => measureTokenizer(encode, texts, TOKENIZER_MS);
-  const before = alone();
-  say(`the tokenizer alone: ${before.toFixed(0)} rows/s`);
-
-  const uploadFromMs = performance.now();
-  const input = await uploadDocuments(system.apiUrl, texts, rows);
-  const createdMs = performance.now();
-  say(`${rows} rows, ${input.bytes} bytes, uploaded in ${input.seconds.toFixed(1)} s`);
-  const batch = await client.create(modelRef(folder.manifest), input.fileId);
-  await watch(client, batch.id, say);
-  const seconds = await client.finished(batch);
-
-  const plannedMs = createdMs + seconds.plan * 1000;
-  const scoredMs = plannedMs + seconds.score * 1000;
-  const assembledMs = scoredMs + seconds.assemble * 1000;
-  const samples = [...memory.samples];
-  const after = alone();
-  say(`the tokenizer alone: ${after.toFixed(0)} rows/s`);
-  return {
-    rows,
-    inputBytes: input.bytes,
-    uploadSeconds: input.seconds,
-    seconds,
-    tokenizerRowsPerS: mean([before, after]),
-    idle,
-    samples,
-    phases: [
-      { name: 'upload', fromMs: uploadFromMs, untilMs: createdMs },
-      { name: 'plan', fromMs: createdMs, untilMs: plannedMs },
-      { name: 'score', fromMs: plannedMs, untilMs: scoredMs },
-      { name: 'assemble', fromMs: scoredMs, untilMs: assembledMs },
-    ],
+  const run = async (count: number): Promise<BatchRun> => {
+    const from = memory.samples.length;
+    const input = await uploadDocuments(system.apiUrl, texts, count);
+    const createdMs = performance.now();
+    say(`${count} rows, ${input.bytes} bytes, uploaded in ${input.seconds.toFixed(1)} s`);
+    const batch = await client.create(modelRef(folder.manifest), input.fileId);
+    await watch(client, batch.id, say);
+    const seconds = await client.finished(batch);
+    const fromMs = createdMs + seconds.plan * 1000;
+    const score = { fromMs, untilMs: fromMs + seconds.score * 1000 };
+    return { input, seconds, score, samples: memory.samples.slice(from) };
   };
+  const alone = () => {
+    const speed = measureTokenizer(encode, texts, TOKENIZER_MS);
+    say(`the tokenizer alone: ${speed.toFixed(0)} rows/s`);
+    return speed;
+  };
+
+  const tenth = await run(Math.ceil(rows / 10));
+  const before = alone();
+  const all = await run(rows);
+  const tokenizerRowsPerS = mean([before, alone()]);
+  return { ...all, rows, idle, tokenizerRowsPerS, samplesOfTenth: tenth.samples };
 }
 
 async function watch(client: BulkClient, id: string, say: (line: string) => void): Promise<void> {

@@ -1,59 +1,47 @@
 import type { Figure } from '../part.ts';
 import { medianFigure } from '../statistics.ts';
-import type { LargeBatch, Phase } from './large-batch.ts';
+import type { LargeBatch, ScorePhase } from './large-batch.ts';
 import { type MemorySample, PROCESSES } from './memory.ts';
 import { phaseFigures } from './phase-figures.ts';
 
 const MIB = 1024 ** 2;
-/** What a phase has settled to after so much of it is what it may stay at: 1 M rows of 10 M. */
+/** After so much of a phase, what is kept in Redis has settled. */
 const SETTLED = 0.1;
 
 export function largeFigures(batch: LargeBatch): Figure[] {
-  const { rows, seconds, tokenizerRowsPerS, uploadSeconds, inputBytes } = batch;
+  const { rows, seconds, tokenizerRowsPerS, input } = batch;
   const one = (name: string, unit: string, value: number) => medianFigure(name, unit, [value]);
   return [
     one('ratios.bulk_large', '', rows / seconds.total / tokenizerRowsPerS),
     one('bulk_large.rows', 'rows', rows),
     one('bulk_large.tokenizer_rows_per_s', 'rows/s', tokenizerRowsPerS),
     ...phaseFigures('bulk_large', rows, [seconds]),
-    one('bulk_large.upload_s', 's', uploadSeconds),
-    one('bulk_large.input_mib', 'MiB', inputBytes / MIB),
+    one('bulk_large.upload_s', 's', input.seconds),
+    one('bulk_large.input_mib', 'MiB', input.bytes / MIB),
     ...memoryFigures(batch),
     ...redisFigures(batch),
   ];
 }
 
-function memoryFigures({ idle, samples, phases }: LargeBatch): Figure[] {
+/** `growth`: the most while all rows ran, over the most while a tenth of them did. */
+function memoryFigures({ idle, samples, samplesOfTenth }: LargeBatch): Figure[] {
   const name = (process: string, what: string) => `bulk_large.${process}.${what}_mib`;
   const mib = (label: string, bytes: number) => medianFigure(label, 'MiB', [bytes / MIB]);
   return PROCESSES.flatMap((process) => {
     const rss = ({ rss }: MemorySample) => rss[process];
-    const growths = phases.map((phase) => growthOf(samples, phase, rss));
+    const most = Math.max(...samples.map(rss));
+    const mostOfTenth = Math.max(...samplesOfTenth.map(rss));
     return [
       mib(name(process, 'idle'), rss(idle)),
-      mib(name(process, 'above_idle'), Math.max(...samples.map(rss)) - rss(idle)),
-      mib(name(process, 'growth'), Math.max(...growths)),
+      mib(name(process, 'above_idle'), most - rss(idle)),
+      mib(name(process, 'growth'), Math.max(0, most - mostOfTenth)),
     ];
   });
 }
 
-/** The most after the first tenth of a phase, over the most within it; 0 if it was less. */
-function growthOf(
-  samples: readonly MemorySample[],
-  { fromMs, untilMs }: Phase,
-  pick: (sample: MemorySample) => number,
-): number {
-  const settledMs = fromMs + SETTLED * (untilMs - fromMs);
-  const most = (from: number, until: number) =>
-    Math.max(...samples.filter(({ atMs }) => atMs >= from && atMs < until).map(pick));
-  const growth = most(settledMs, untilMs) - most(fromMs, settledMs);
-  return Number.isFinite(growth) ? Math.max(0, growth) : 0;
-}
-
-function redisFigures({ rows, idle, samples, phases }: LargeBatch): Figure[] {
+function redisFigures({ rows, idle, samples, score }: LargeBatch): Figure[] {
   const used = samples.map(({ redisUsed }) => redisUsed - idle.redisUsed);
-  const score = phases.find(({ name }) => name === 'score');
-  const slope = score === undefined ? 0 : slopeOf(samples, score) / rows;
+  const slope = slopeOf(samples, score) / rows;
   return [
     medianFigure('bulk_large.redis_bytes_per_row', 'B', [Math.max(...used) / rows]),
     medianFigure('bulk_large.redis_slope_bytes_per_row', 'B', [slope]),
@@ -61,7 +49,7 @@ function redisFigures({ rows, idle, samples, phases }: LargeBatch): Figure[] {
 }
 
 /** Growth of what Redis uses over a phase, by least squares over what follows its first tenth. */
-function slopeOf(samples: readonly MemorySample[], { fromMs, untilMs }: Phase): number {
+function slopeOf(samples: readonly MemorySample[], { fromMs, untilMs }: ScorePhase): number {
   const settledMs = fromMs + SETTLED * (untilMs - fromMs);
   const points = samples
     .filter(({ atMs }) => atMs >= settledMs && atMs < untilMs)

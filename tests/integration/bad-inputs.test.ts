@@ -100,6 +100,10 @@ const refused: Record<string, Refused> = {
     content: gzipSync(`text\n${`${'text '.repeat(50)}\n`.repeat(1_600_000)}`),
     ...{ request: documents('csv'), code: 'input_too_large', line: null, message: /8388608/ },
   },
+  'that is a gzip bomb of many short rows': {
+    content: gzipSync(`text\n${'the\n'.repeat(4_000_000)}`),
+    ...{ request: documents('csv'), code: 'input_too_large', line: null, message: /8388608/ },
+  },
   'that is a zstd bomb of one line': {
     content: zstdCompressSync(Buffer.alloc(400 * MIB, 'x')),
     ...{ request: REQUESTS, code: 'input_too_large', line: null, message: /8388608/ },

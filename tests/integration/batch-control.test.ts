@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { createLogger } from '@headrace/shared/logger.ts';
-import { bulkQueueName, createKeyspace, type Keyspace } from '@headrace/shared/queues.ts';
+import {
+  bulkQueueName,
+  createKeyspace,
+  type Keyspace,
+  PLAN_QUEUE,
+} from '@headrace/shared/queues.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -18,6 +23,7 @@ let batches: BatchClient;
 let redis: Redis;
 let keys: Keyspace;
 let chunks: Queue;
+let plans: Queue;
 before(async () => {
   // One chunk in Redis at a time, so that there is a batch to steer before it is done.
   system = await startBulkSystem({ HEADRACE_CHUNK_ROWS: '20', HEADRACE_CHUNK_WINDOW: '1' });
@@ -27,9 +33,11 @@ before(async () => {
   redis = connectRedis({ url, role: 'worker', name: 'test', log });
   keys = createKeyspace(prefix);
   chunks = new Queue(bulkQueueName(MODEL), { connection: redis, prefix });
+  plans = new Queue(PLAN_QUEUE, { connection: redis, prefix });
 });
 after(async () => {
   await chunks.close();
+  await plans.close();
   redis.disconnect();
   await system.stop();
 });
@@ -97,6 +105,29 @@ describe('a batch', () => {
     const batch = await batches.finished(id);
     assert.deepEqual([batch.status, batch.request_counts.total], ['expired', 0]);
     assert.deepEqual([batch.output_file_id, batch.error_file_id], [null, null]);
+  });
+
+  test('that is cancelled while it is planned is read no further', async () => {
+    const rows = 5_000_000;
+    const request = { model: MODEL, documents: { format: 'text' } };
+    const { id } = await batches.create(Buffer.alloc(2 * rows, 'a\n'), request);
+    await batches.until(id, ({ request_counts }) => request_counts.total > 0);
+    await batches.post(`/${id}/cancel`);
+    const { status, request_counts } = await batches.finished(id);
+    assert.equal(status, 'cancelled');
+    while ((await plans.getActiveCount()) > 0) await batches.get(id);
+    const { total } = (await batches.get(id)).request_counts;
+    assert.ok(total >= request_counts.total && total < rows, `${total}`);
+  });
+
+  test('whose input has ended ten dispatchers is given up, and says so', async () => {
+    await system.dispatcher.stop();
+    const { id } = await batches.create(jobLines(10), REQUESTS);
+    await plans.add(PLAN_QUEUE, { batch: id }, { jobId: id });
+    await redis.hset(keys.bull(PLAN_QUEUE, id), 'stc', 10);
+    system.dispatcher = await startDispatcher({ env: system.env });
+    const batch = await batches.finished(id);
+    assert.deepEqual([batch.status, batch.errors?.data[0]?.code], ['failed', 'input_unreadable']);
   });
 
   test('that is paused runs nothing, and comes to the same bytes once it goes on', async () => {

@@ -205,9 +205,8 @@ const Results = z.object({
 });
 
 describe('steering a batch', () => {
-  test('its finished rows can be read while it runs, in order and without gaps', async () => {
-    const many = Array.from({ length: 600 }, (_, i) => `the cat number ${i}`);
-    const { id } = await create(many.join('\n'), { documents: { format: 'text' } });
+  /** All rows of a batch, page by page, until it says that no more will come. */
+  async function follow(id: string): Promise<unknown[]> {
     const read: unknown[] = [];
     let after = '';
     for (;;) {
@@ -215,12 +214,30 @@ describe('steering a batch', () => {
       const page = Results.parse(body);
       read.push(...page.data);
       after = `&after=${page.next}`;
-      if (page.finished) break;
+      if (page.finished) return read;
       if (!page.has_more) await sleep(20);
     }
+  }
+
+  test('its finished rows can be read while it runs, in order and without gaps', async () => {
+    const many = Array.from({ length: 600 }, (_, i) => `the cat number ${i}`);
+    const { id } = await create(many.join('\n'), { documents: { format: 'text' } });
+    const read = await follow(id);
     assert.deepEqual(read, await linesOf((await finished(id)).output_file_id));
     assert.equal(read.length, 600);
     assert.equal((await call(`/${id}/results?after=x`)).status, 400);
+  });
+
+  test('the rows of a table are read to their end, also once it is a file', async () => {
+    const many = Array.from({ length: 100 }, (_, i) => `the cat number ${i}`).join('\n');
+    const documents = { format: 'text' };
+    const lines = await linesOf((await run(many, { documents })).output_file_id);
+    for (const format of ['csv', 'parquet']) {
+      const { id } = await create(many, { documents, output: { format } });
+      const followed = await follow(id);
+      await finished(id);
+      assert.deepEqual([followed, await follow(id)], [lines, lines]);
+    }
   });
 
   test('a dry run checks, counts and estimates, and runs nothing', async () => {

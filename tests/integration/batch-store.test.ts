@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { BatchDefinitionSchema, type BatchStatus } from '@headrace/shared/bulk/batch.ts';
+import { BatchDefinitionSchema, type BatchStatus, batchView } from '@headrace/shared/bulk/batch.ts';
 import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { newBatchId, newFileId } from '@headrace/shared/ids.ts';
 import { createLogger } from '@headrace/shared/logger.ts';
@@ -52,6 +52,36 @@ describe('a batch in Redis', () => {
       assert.equal(await store.move(id, { from, to }), false);
     }
     assert.equal((await store.live()).includes(id), false);
+  });
+
+  test('is as fast as while it ran: pauses count for nothing', async () => {
+    const { id, store } = await newBatch();
+    const beganMs = Date.now() - 3_600_000;
+    const fields = { total: 1_000, in_progress_ms: beganMs };
+    await store.move(id, { from: ['validating'], to: 'in_progress', fields });
+    const at = async (minutes: number) => {
+      const batch = await store.read(id);
+      assert.ok(batch);
+      const options = { nowMs: beganMs + minutes * 60_000, tokensPerSecond: () => 0 };
+      return batchView(batch, options).progress;
+    };
+    const finish = (index: number) => {
+      const part = { output: null, errors: null };
+      return store.finishChunk(id, { index, part, counts: { completed: 300 } });
+    };
+    assert.ok(await finish(0));
+    assert.deepEqual(await at(5), { rows_done: 300, rows_per_s: 1, eta_s: 700 });
+    assert.ok(await store.pause(id, true, beganMs + 5 * 60_000));
+    assert.ok(await store.pause(id, true, beganMs + 6 * 60_000));
+    assert.deepEqual(await at(10), { rows_done: 300, rows_per_s: null, eta_s: null });
+    assert.ok(await store.pause(id, false, beganMs + 20 * 60_000));
+    assert.deepEqual(await at(21), { rows_done: 300, rows_per_s: null, eta_s: null });
+    assert.ok(await finish(1));
+    assert.deepEqual(await at(22), { rows_done: 600, rows_per_s: 2.5, eta_s: 160 });
+    const end = { finalizing_ms: beganMs + 25 * 60_000 };
+    await store.move(id, { from: ['in_progress'], to: 'finalizing', fields: end });
+    assert.deepEqual(await at(90), { rows_done: 600, rows_per_s: 1, eta_s: null });
+    assert.equal(await store.pause(id, true, 0), false);
   });
 
   test('waits for something only as long as it is where it was', async () => {

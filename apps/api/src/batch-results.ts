@@ -37,19 +37,27 @@ interface Place {
 
 /** Reads the rows of a batch that are finished, in the order of the input, while others still run. */
 export function createBatchResults({ store, blobs }: { store: BatchStore; blobs: BlobStore }) {
-  /** Fills the page from parts, up to the first chunk that is not done. */
-  async function fromParts(page: Page, { definition }: StoredBatch, kind: ResultsQuery['kind']) {
-    for (;;) {
+  /** Fills the page from parts, up to the first chunk that is not done and may still be. */
+  async function fromParts(page: Page, batch: StoredBatch, kind: ResultsQuery['kind']) {
+    const { definition, state } = batch;
+    while (page.place.chunk < state.chunks) {
       const { chunk } = page.place;
       const parts = await store.parts(definition.id, chunk, chunk + CHUNKS_A_READ);
       for (const part of parts) {
-        if (part === null) return;
-        const key = part[kind];
+        if (part === null && !isTerminal(state.status)) return;
+        const key = part?.[kind] ?? null;
         if (key !== null) await page.fill(await tail(key, page.place.byte), page.place.byte);
         if (page.full) return;
         page.nextChunk();
       }
     }
+  }
+
+  /** @throws AppError `invalid_request` when the rows of a table are in its file alone */
+  async function expectParts({ definition, state }: StoredBatch, format: string): Promise<void> {
+    if (state.done_chunks === 0 || (await store.hasParts(definition.id))) return;
+    const message = `The batch is ${state.status} and its output is ${format}: download the file.`;
+    throw new AppError('invalid_request', { message });
   }
 
   async function fromFile(page: Page, fileId: string): Promise<void> {
@@ -66,14 +74,13 @@ export function createBatchResults({ store, blobs }: { store: BatchStore; blobs:
     const { state, definition } = batch;
     const page = new Page(parsePlace(query.after), query.limit);
     const finished = isTerminal(state.status);
+    const format = definition.scoring?.output.format ?? 'jsonl';
     if (!finished) {
       await fromParts(page, batch, query.kind);
+    } else if (query.kind === 'output' && format !== 'jsonl') {
+      await expectParts(batch, format);
+      await fromParts(page, batch, query.kind);
     } else {
-      const format = definition.scoring?.output.format ?? 'jsonl';
-      if (query.kind === 'output' && format !== 'jsonl') {
-        const message = `The batch is ${state.status} and its output is ${format}: download the file.`;
-        throw new AppError('invalid_request', { message });
-      }
       const file = query.kind === 'output' ? state.output_file_id : state.error_file_id;
       if (file !== null) await fromFile(page, file);
     }

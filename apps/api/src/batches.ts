@@ -58,13 +58,6 @@ export function createBatches(deps: BatchesDeps) {
     return render(await find(tenant, id));
   }
 
-  /** @throws AppError `batch_not_running` */
-  async function running(tenant: string, id: string): Promise<void> {
-    const { state } = await find(tenant, id);
-    if (state.status === 'validating' || state.status === 'in_progress') return;
-    throw notRunning(state.status);
-  }
-
   return {
     get: view,
     ...createBatchCreation(deps, { find, view }),
@@ -105,8 +98,8 @@ export function createBatches(deps: BatchesDeps) {
 
     /** No chunk is begun until it is resumed; chunks that run are finished. Idempotent. */
     async pause(tenant: string, id: string, paused: boolean): Promise<Batch> {
-      await running(tenant, id);
-      await store.set(id, { paused: paused ? 1 : 0 });
+      const { state } = await find(tenant, id);
+      if (!(await store.pause(id, paused, now()))) throw notRunning(state.status);
       return view(tenant, id);
     },
   };

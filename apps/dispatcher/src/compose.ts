@@ -124,17 +124,17 @@ async function startBatches(parts: Parts, lifecycle: Lifecycle): Promise<void> {
   const window = config.HEADRACE_CHUNK_WINDOW;
   const advance = createAdvance({ batches, plans, redis, keys, queue: queues, window });
   const planAndHandOut = async (id: string) => {
-    await plan(id);
+    await plan.run(id);
     await advance.step(id);
   };
-  const { prefix } = keys;
-  for (const [queue, status, run] of [
-    [PLAN_QUEUE, 'validating', planAndHandOut],
-    [ASSEMBLE_QUEUE, 'finalizing', assemble],
-  ] as const) {
-    const consumer = startBatchConsumer({ queue, status, run, batches, redis, prefix, log });
-    lifecycle.push(queue, () => consumer.close());
-  }
+  const shared = { batches, redis, prefix: keys.prefix, log };
+  const planning = { status: 'validating', run: planAndHandOut, giveUp: plan.giveUp } as const;
+  const assembling = { status: 'finalizing', run: assemble, giveUp: null } as const;
+  const consumers = [
+    startBatchConsumer({ ...shared, ...planning, queue: PLAN_QUEUE }),
+    startBatchConsumer({ ...shared, ...assembling, queue: ASSEMBLE_QUEUE }),
+  ];
+  for (const consumer of consumers) lifecycle.push(consumer.name, () => consumer.close());
   const stop = startInterval(ADVANCE_MS, advance.tick, reporter(log, 'advance.failed'));
   lifecycle.push('advance', stop);
 }

@@ -30,6 +30,12 @@ const CHUNKS_A_READ = 500;
 /** If the dispatcher dies, what it has written so far is deleted after this. */
 const WRITE_LEASE_MS = 86_400_000;
 
+/**
+ * Rows of a table cannot be read by page from its file: they are read from the parts, which are
+ * kept until whoever follows the batch has had time to come to their end.
+ */
+const TABLE_PARTS_KEPT_MS = 3_600_000;
+
 type Kind = 'output' | 'errors';
 
 /**
@@ -52,7 +58,7 @@ export function createAssemble(deps: AssembleDeps): (id: string) => Promise<void
       if (plan === null && batch.state.chunks > 0) throw new BlobError('missing', 'no plan');
       const output = await writeFile(deps, batch, { kind: 'output', plan, now });
       const errors = await writeFile(deps, batch, { kind: 'errors', plan, now });
-      await end(id, batch.state.outcome, {
+      await end(batch, batch.state.outcome, {
         ...(output === null ? {} : { output_file_id: output }),
         ...(errors === null ? {} : { error_file_id: errors }),
       });
@@ -61,13 +67,20 @@ export function createAssemble(deps: AssembleDeps): (id: string) => Promise<void
       // Either another run has ended it, and deleted them, or the storage has lost them.
       const message = 'What the batch has come to is not in the file storage any more.';
       const lost: BatchError = { code: 'results_gone', message, param: null, line: null };
-      await end(id, 'failed', { errors: JSON.stringify([lost]) });
+      await end(batch, 'failed', { errors: JSON.stringify([lost]) });
     }
   }
 
-  async function end(id: string, to: BatchStatus, fields: Record<string, string>): Promise<void> {
-    const all = { ...fields, [`${to}_ms`]: now() };
-    await deps.batches.move(id, { from: ['finalizing'], to, fields: all });
+  async function end(
+    { definition }: StoredBatch,
+    to: BatchStatus,
+    fields: Record<string, string>,
+  ): Promise<void> {
+    const isTable = (definition.scoring?.output.format ?? 'jsonl') !== 'jsonl';
+    await deps.batches.move(definition.id, {
+      ...{ from: ['finalizing'], to, fields: { ...fields, [`${to}_ms`]: now() } },
+      ...(isTable ? { partsKeptMs: TABLE_PARTS_KEPT_MS } : {}),
+    });
   }
 }
 

@@ -10,6 +10,8 @@ import { z } from 'zod';
 interface BatchConsumerOptions {
   queue: string;
   run: (batch: string) => Promise<void>;
+  /** Instead of `run`, for a batch that has outlived too many dispatchers; null: never. */
+  giveUp: ((batch: string) => Promise<void>) | null;
   /** In which a batch is while it is run. */
   status: BatchStatus;
   batches: BatchStore;
@@ -21,17 +23,23 @@ interface BatchConsumerOptions {
 const BatchJob = z.object({ batch: z.string() });
 /** Batches that one dispatcher plans, or assembles, at once. */
 const CONCURRENCY = 2;
+/**
+ * Dispatchers that may end while they run one batch, by it or by something else, such as a Redis
+ * that was away for longer than a lock lasts.
+ */
+const MAX_DEATHS = 10;
 
 /**
  * Takes the jobs of one of the dispatcher's own queues, one batch each. A batch that cannot go on
  * says why, and is tried again.
  */
 export function startBatchConsumer(options: BatchConsumerOptions): Worker {
-  const { queue, run, status, batches, redis, prefix, log } = options;
+  const { queue, run, giveUp, status, batches, redis, prefix, log } = options;
   const process = async (job: Job) => {
     const { batch } = BatchJob.parse(job.data);
     try {
-      await run(batch);
+      if (giveUp !== null && job.stalledCounter >= MAX_DEATHS) await giveUp(batch);
+      else await run(batch);
     } catch (error) {
       const reason = waitingFor(error);
       if (reason !== null) await batches.wait(batch, status, reason).catch(() => undefined);

@@ -64,16 +64,19 @@ export class InputReading {
     this.#finder = batch.definition.scoring?.output.join ? new ColumnFinder() : null;
   }
 
-  /** @throws FormatError when the input is not what it is said to be; BlobError */
-  async run(): Promise<void> {
+  /**
+   * @param signal ends it between two reads
+   * @throws FormatError when the input is not what it is said to be; BlobError; the signal's reason
+   */
+  async run(signal: AbortSignal): Promise<void> {
     const { definition } = this.#batch;
     const input = await this.#open();
     const compression = await inputCompression(input, definition);
     const isWhole = definition.retry_of === null;
     const canBeCut = isWhole && compression === 'none' && hasLines(definition);
     let columns: Column[] | null = null;
-    if (canBeCut) await this.#readLines(input);
-    else columns = await this.#stage(input, compression);
+    if (canBeCut) await this.#readLines(input, signal);
+    else columns = await this.#stage(input, { compression, signal });
     if (this.#finder !== null) this.columns = columns ?? this.#found(this.#finder);
     if (this.total === 0) this.problems.push(this.#nothing());
   }
@@ -92,20 +95,24 @@ export class InputReading {
     throw new BlobError('changed', 'the input is not that of the batch that is tried again');
   }
 
-  async #readLines(input: ReadableBlob): Promise<void> {
+  async #readLines(input: ReadableBlob, signal: AbortSignal): Promise<void> {
     const content = await input.read();
     for await (const lines of splitLines(content, { maxLineBytes: MAX_LINE_BYTES })) {
+      signal.throwIfAborted();
       for (const line of lines) this.#take(line);
     }
   }
 
   /** @returns the columns that the input declares */
-  async #stage(input: ReadableBlob, compression: Compression) {
+  async #stage(
+    input: ReadableBlob,
+    { compression, signal }: { compression: Compression; signal: AbortSignal },
+  ) {
     const { blobs, maxInputBytes: maxBytes } = this.#deps;
     const { definition } = this.#batch;
     const source = await openRows(definition, { input, maxBytes, compression });
     const rows = this.#errorFile === null ? source.rows : await this.#failed(source.rows);
-    await blobs.put(stagedBlobKey(definition.id), this.#written(rows));
+    await blobs.put(stagedBlobKey(definition.id), this.#written(rows, signal));
     this.staged = true;
     return source.columns();
   }
@@ -115,9 +122,13 @@ export class InputReading {
     return failedRows(rows, await this.#deps.blobs.read(key));
   }
 
-  async *#written(groups: AsyncIterable<StagedRow[]>): AsyncGenerator<Uint8Array> {
+  async *#written(
+    groups: AsyncIterable<StagedRow[]>,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
     let startByte = 0;
     for await (const rows of groups) {
+      signal.throwIfAborted();
       const written = rows.map((row) => Buffer.from(encodeStaged(row)));
       for (const [i, { number, content, problem: why }] of rows.entries()) {
         const endByte = startByte + (written[i]?.length ?? 0);

@@ -1,9 +1,10 @@
-import type { BatchDefinition, BatchError } from '@headrace/shared/bulk/batch.ts';
+import type { BatchDefinition, BatchError, StoredBatch } from '@headrace/shared/bulk/batch.ts';
 import { planBlobKey } from '@headrace/shared/bulk/batch-blobs.ts';
 import { inputFailure } from '@headrace/shared/bulk/batch-failures.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { encodePlan } from '@headrace/shared/bulk/chunk-plan.ts';
 import { AppError } from '@headrace/shared/errors.ts';
+import { startInterval } from '@headrace/shared/interval.ts';
 import { FormatError } from '../formats/format-error.ts';
 import { cleanUp } from './clean-up.ts';
 import { InputReading, type InputReadingDeps, problem } from './input-reading.ts';
@@ -13,66 +14,105 @@ export interface PlanDeps extends InputReadingDeps {
   now?: () => number;
 }
 
+export interface Plan {
+  run(batch: string): Promise<void>;
+  /** Ends a batch whose input has ended every process that read it. */
+  giveUp(batch: string): Promise<void>;
+}
+
 const MAX_DUPLICATES = 10_000;
+/** How often a batch that is planned shows how far that is, and is asked whether it is wanted. */
+const WATCH_MS = 500;
+
+/** The batch has been cancelled, or has expired, while its input was read. */
+class Unwanted extends Error {}
 
 /**
  * Reads the whole input of a batch once: checks every line, finds out which model it is for, and
  * cuts it into chunks. A line that is wrong comes to the error file later; a batch without any good
  * line fails here, and says why. A second run comes to the same plan. What it has written for a
- * batch that does not go on is deleted.
+ * batch that has ended meanwhile is deleted.
  */
-export function createPlan(deps: PlanDeps): (id: string) => Promise<void> {
-  const now = deps.now ?? Date.now;
+export function createPlan(deps: PlanDeps): Plan {
+  const { batches, blobs, now = Date.now } = deps;
 
   /** Of the batch that this one tries again. */
   async function errorFileOf({ retry_of }: BatchDefinition): Promise<string | null> {
     if (retry_of === null) return null;
-    const file = (await deps.batches.read(retry_of))?.state.error_file_id ?? null;
+    const file = (await batches.read(retry_of))?.state.error_file_id ?? null;
     if (file !== null) return file;
     throw new FormatError('retry_of_gone', 'The batch to be tried again does not exist any more.');
   }
 
   async function fail(id: string, errors: BatchError[]): Promise<void> {
     const fields = { failed_ms: now(), errors: JSON.stringify(errors) };
-    await deps.batches.move(id, { from: ['validating'], to: 'failed', fields });
-    await cleanUp(deps, id);
+    await batches.move(id, { from: ['validating'], to: 'failed', fields });
   }
 
-  return async (id) => {
-    const batch = await deps.batches.read(id);
-    if (batch?.state.status !== 'validating') return cleanUp(deps, id);
+  /** Reads the input for as long as somebody wants it. @throws Unwanted */
+  async function read(reading: InputReading, id: string): Promise<void> {
+    const unwanted = new AbortController();
+    const watch = async () => {
+      // Before the first row is read, whatever the batch waits for may be still missing.
+      if (reading.total === 0) return;
+      if (!(await batches.planning(id, reading.total))) unwanted.abort(new Unwanted());
+    };
+    // Redis is away: the reading goes on, and what it has come to is recorded when it is back.
+    const stop = startInterval(WATCH_MS, watch, () => {});
+    try {
+      await reading.run(unwanted.signal);
+    } finally {
+      await stop();
+    }
+  }
+
+  /** Stores the plan and has the batch run, or says why there is none. */
+  async function commit(id: string, reading: InputReading, dryRun: boolean): Promise<void> {
+    const { model, total, good } = reading;
+    if (model === null || good === 0) return fail(id, reading.problems);
+    const duplicates = reading.ids.lines(MAX_DUPLICATES);
+    if (duplicates.length === MAX_DUPLICATES) return fail(id, [tooManyDuplicates()]);
+    const all = reading.cutter.chunks;
+    const chunks = dryRun ? sampled(all) : all;
+    await blobs.put(planBlobKey(id), bytesOf(encodePlan(chunks, duplicates)));
+    const fields = {
+      ...{ model, total, chunks: chunks.length, in_progress_ms: now() },
+      invalid: total - good,
+      ...{ staged: reading.staged ? 1 : 0, columns: JSON.stringify(reading.columns) },
+      ...(reading.version === null ? {} : { input_version: reading.version }),
+    };
+    await batches.move(id, { from: ['validating'], to: 'in_progress', fields });
+  }
+
+  async function plan(batch: StoredBatch): Promise<void> {
+    const { definition } = batch;
+    const { id } = definition;
     let reading: InputReading | null = null;
     try {
-      reading = new InputReading(deps, batch, await errorFileOf(batch.definition));
-      await reading.run();
-      const { model, total, good } = reading;
-      if (model === null || good === 0) return await fail(id, reading.problems);
-      const duplicates = reading.ids.lines(MAX_DUPLICATES);
-      if (duplicates.length === MAX_DUPLICATES) return await fail(id, [tooManyDuplicates()]);
-      const all = reading.cutter.chunks;
-      const chunks = batch.definition.dry_run ? sampled(all) : all;
-      await deps.blobs.put(planBlobKey(id), bytesOf(encodePlan(chunks, duplicates)));
-      const fields = {
-        ...{ model, total, chunks: chunks.length, in_progress_ms: now() },
-        invalid: total - good,
-        ...{ staged: reading.staged ? 1 : 0, columns: JSON.stringify(reading.columns) },
-        ...(reading.version === null ? {} : { input_version: reading.version }),
-      };
-      const moved = await deps.batches.move(id, {
-        from: ['validating'],
-        to: 'in_progress',
-        fields,
-      });
-      if (!moved) await cleanUp(deps, id);
+      reading = new InputReading(deps, batch, await errorFileOf(definition));
+      await read(reading, id);
+      await commit(id, reading, definition.dry_run);
     } catch (error) {
-      const known = fatal(error, batch.definition);
+      if (error instanceof Unwanted) return;
+      const known = fatal(error, definition);
       if (known === null) throw error;
       await fail(id, [known]);
     } finally {
       reading?.ids.dispose();
     }
+  }
+
+  return {
+    async run(id) {
+      const batch = await batches.read(id);
+      if (batch?.state.status === 'validating') await plan(batch);
+      await cleanUp(deps, id);
+    },
+    giveUp: (id) => fail(id, [problem('input_unreadable', UNREADABLE)]),
   };
 }
+
+const UNREADABLE = 'Every process that read the input has ended by it; the file is likely broken.';
 
 /** Chunks that a dry run looks at. */
 const SAMPLE_CHUNKS = 8;

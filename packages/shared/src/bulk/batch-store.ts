@@ -35,15 +35,25 @@ export type ChunkCount = keyof typeof CHUNK_COUNTS;
 /** How long a finished batch can be asked for. */
 const FINISHED_TTL_MS = 30 * 86_400_000;
 /**
- * How long the parts of a batch outlive it. A Redis that dies may forget its last seconds: a batch
- * that had ended is then assembled again.
+ * How long the parts of a batch outlive it, unless more is asked for. A Redis that dies may forget
+ * its last seconds: a batch that had ended is then assembled again.
  */
 const PARTS_KEPT_MS = 5_000;
+/** How often the rate of a batch gets a new mark to be measured from. */
+const RATE_MARK_MS = 30_000;
 
 /** Of `move-batch.lua`, that only the end of a batch needs. */
 const END_ARGS = 8;
 
 type Fields = Record<string, string | number>;
+
+interface Move {
+  from: BatchStatus[];
+  to: BatchStatus;
+  fields?: Fields;
+  /** How long the parts of a batch that ends are kept. */
+  partsKeptMs?: number;
+}
 
 /** The batches in Redis: a hash each, and a hash of the chunks that are done. */
 export class BatchStore {
@@ -51,12 +61,14 @@ export class BatchStore {
   readonly #keys: Keyspace;
   readonly #move: (args: (string | number)[]) => Promise<unknown>;
   readonly #finishChunk: (args: (string | number)[]) => Promise<unknown>;
+  readonly #pause: (args: (string | number)[]) => Promise<unknown>;
 
   constructor(redis: Redis, keys: Keyspace) {
     this.#redis = redis;
     this.#keys = keys;
     this.#move = defineScript(redis, 'move-batch');
     this.#finishChunk = defineScript(redis, 'finish-chunk');
+    this.#pause = defineScript(redis, 'pause-batch');
   }
 
   async create(definition: BatchDefinition): Promise<void> {
@@ -102,21 +114,22 @@ export class BatchStore {
   /** @returns false when the batch is in none of the statuses `from` */
   async move(
     id: string,
-    { from, to, fields = {} }: { from: BatchStatus[]; to: BatchStatus; fields?: Fields },
+    { from, to, fields = {}, partsKeptMs = PARTS_KEPT_MS }: Move,
   ): Promise<boolean> {
     const { batch, liveBatches, batchChunks, endedBatches } = this.#keys;
     const keys = [batch(id), liveBatches, batchChunks(id), endedBatches];
-    const end = isTerminal(to) ? this.#endArgs(id) : Array<string>(END_ARGS).fill('');
+    const none = Array<string>(END_ARGS).fill('');
+    const end = isTerminal(to) ? this.#endArgs(id, partsKeptMs) : none;
     const pairs = Object.entries(fields).flat();
     return (await this.#move([4, ...keys, from.join(','), to, id, ...end, ...pairs])) === 1;
   }
 
-  #endArgs(id: string): (string | number)[] {
+  #endArgs(id: string, partsKeptMs: number): (string | number)[] {
     const now = Date.now();
     const { delivery, message } = deliveryIds(id);
     const { delivery: keyOf, deliveries, bull } = this.#keys;
     const callback = [keyOf(delivery), deliveries(''), bull(WEBHOOKS_QUEUE, '')];
-    return [FINISHED_TTL_MS, now + PARTS_KEPT_MS, ...callback, delivery, message, now];
+    return [FINISHED_TTL_MS, now + partsKeptMs, ...callback, delivery, message, now];
   }
 
   /** Batches that have ended and whose parts may go. */
@@ -144,13 +157,32 @@ export class BatchStore {
     await this.#redis.hdel(this.#keys.batch(id), field);
   }
 
+  /**
+   * Says how many rows the planner has read, and that nothing holds it up.
+   * @returns false when the batch is not planned any more
+   */
+  planning(id: string, total: number): Promise<boolean> {
+    return this.move(id, { from: ['validating'], to: 'validating', fields: { total } });
+  }
+
+  /** Pauses a batch, or lets it go on. @returns false when it does not run */
+  async pause(id: string, paused: boolean, nowMs: number): Promise<boolean> {
+    return (await this.#pause([1, this.#keys.batch(id), paused ? 1 : 0, nowMs])) === 1;
+  }
+
   /** @returns false when another part of the chunk counts, or the batch takes no more */
   async finishChunk(id: string, chunk: FinishedChunk): Promise<boolean> {
     const { index, part, counts } = chunk;
     const keys = [this.#keys.batch(id), this.#keys.batchChunks(id)];
     const json = JSON.stringify(part satisfies ChunkPart);
-    const args = [2, ...keys, index, json, ...Object.entries(counts).flat()];
+    const args = [2, ...keys, index, json, Date.now(), RATE_MARK_MS];
+    args.push(...Object.entries(counts).flat());
     return (await this.#finishChunk(args)) === 1;
+  }
+
+  /** Whether the parts of a batch can still be read. */
+  async hasParts(id: string): Promise<boolean> {
+    return (await this.#redis.exists(this.#keys.batchChunks(id))) === 1;
   }
 
   /** The parts of the chunks `[from, to)`; null for those that are not done. */

@@ -107,6 +107,12 @@ export const BatchStateSchema = z.object({
   /** Why it came to `finalizing`; decides the terminal state. */
   outcome: z.enum(['completed', 'expired', 'cancelled', 'failed']).default('completed'),
   paused: z.coerce.number().default(0),
+  /** How long it was paused, without the time since `paused_since_ms`. */
+  paused_ms: count,
+  paused_since_ms: timeMs,
+  /** The mark that the rate is measured from, by `finish-chunk.lua`; null: the beginning. */
+  rate_from_ms: timeMs,
+  rate_from_rows: count,
   /** 1: the planner has written the rows anew, as lines that can be cut anywhere. */
   staged: count,
   /** Columns of the input, where they are joined to the answers. */
@@ -271,16 +277,31 @@ export function batchView(batch: StoredBatch, { nowMs, tokensPerSecond }: ViewOp
 
 function progressOf(state: BatchState, nowMs: number): Batch['progress'] {
   const done = state.completed + state.failed;
-  const beganMs = state.in_progress_ms;
-  if (beganMs === null || done === 0) return { rows_done: done, rows_per_s: null, eta_s: null };
-  const elapsedS = Math.max(0.001, ((state.finalizing_ms ?? nowMs) - beganMs) / 1000);
-  const rowsPerS = done / elapsedS;
-  const running = state.status === 'in_progress' && state.paused === 0;
+  const rowsPerS = state.finalizing_ms === null ? rateNow(state, nowMs) : rateInAll(state);
+  const running = state.status === 'in_progress' && rowsPerS !== null && rowsPerS > 0;
   return {
     rows_done: done,
-    rows_per_s: Math.round(rowsPerS * 100) / 100,
+    rows_per_s: rowsPerS === null ? null : Math.round(rowsPerS * 100) / 100,
     eta_s: running ? Math.ceil((state.total - done) / rowsPerS) : null,
   };
+}
+
+/** Rows a second of the last minute or so; null while nothing runs, or nothing is known yet. */
+function rateNow(state: BatchState, nowMs: number): number | null {
+  const fromMs = state.rate_from_ms ?? state.in_progress_ms;
+  const rows = state.completed + state.failed - state.rate_from_rows;
+  if (fromMs === null || state.paused === 1 || rows === 0) return null;
+  return (rows * 1000) / Math.max(1, nowMs - fromMs);
+}
+
+/** Rows a second from the first to the last, without the time in which it was paused. */
+function rateInAll(state: BatchState): number | null {
+  const { in_progress_ms, finalizing_ms, paused_ms, paused_since_ms } = state;
+  const rows = state.completed + state.failed;
+  if (in_progress_ms === null || finalizing_ms === null || rows === 0) return null;
+  const sinceMs = Math.max(in_progress_ms, paused_since_ms ?? finalizing_ms);
+  const pausedMs = paused_ms + finalizing_ms - sinceMs;
+  return (rows * 1000) / Math.max(1, finalizing_ms - in_progress_ms - pausedMs);
 }
 
 /** Two-sided, of a normal distribution. */

@@ -29,8 +29,8 @@ export class DuplicateIds {
 
   /** @param line its number, below 2^32 */
   add(id: string, line: number): void {
-    const digest = hash('sha1', id, 'buffer');
-    const number = digest[0] ?? 0;
+    const digest = hash('sha1', id, 'binary');
+    const number = digest.charCodeAt(0);
     this.#partitions[number] ??= new Partition(this.#entries);
     const partition = this.#partitions[number];
     if (partition.add(digest, line)) return;
@@ -42,9 +42,10 @@ export class DuplicateIds {
   /** Lines whose id an earlier line has, ascending; not more than `most`. */
   lines(most: number): number[] {
     const lines: number[] = [];
+    const found = new EntryTable();
     for (const partition of this.#partitions) {
       if (partition === undefined || lines.length >= most) continue;
-      lines.push(...partition.duplicates(most - lines.length));
+      lines.push(...found.duplicates(partition, most - lines.length));
     }
     return lines.sort((a, b) => a - b);
   }
@@ -68,10 +69,17 @@ class Partition {
     this.#buffer = Buffer.allocUnsafe(entries * ENTRY_BYTES);
   }
 
-  /** @returns false when there is no room */
-  add(digest: Buffer, line: number): boolean {
+  get bytes(): number {
+    return this.#spilledBytes + this.#used;
+  }
+
+  /**
+   * @param digest a byte in each character
+   * @returns false when there is no room
+   */
+  add(digest: string, line: number): boolean {
     if (this.#used === this.#buffer.length) return false;
-    digest.copy(this.#buffer, this.#used, 0, HASH_BYTES);
+    this.#buffer.write(digest, this.#used, HASH_BYTES, 'latin1');
     this.#buffer.writeUInt32LE(line, this.#used + HASH_BYTES);
     this.#used += ENTRY_BYTES;
     return true;
@@ -88,29 +96,66 @@ class Partition {
     this.#used = 0;
   }
 
-  duplicates(most: number): number[] {
-    const all = this.#all();
-    const seen = new Set<string>();
-    const lines: number[] = [];
-    // Entries are in the order of their lines, so the first of an id is the one that counts.
-    for (let at = 0; at < all.length && lines.length < most; at += ENTRY_BYTES) {
-      const key = all.toString('latin1', at, at + HASH_BYTES);
-      if (seen.has(key)) lines.push(all.readUInt32LE(at + HASH_BYTES));
-      else seen.add(key);
+  /** All entries in the order of their lines, into a buffer with room for `bytes`. */
+  copy(target: Buffer): void {
+    for (let at = 0; this.#file !== null && at < this.#spilledBytes; ) {
+      at += readSync(this.#file, target, at, this.#spilledBytes - at, at);
     }
-    return lines;
+    this.#buffer.copy(target, this.#spilledBytes, 0, this.#used);
   }
 
   close(): void {
     if (this.#file !== null) closeSync(this.#file);
     this.#file = null;
   }
+}
 
-  #all(): Buffer {
-    const spilled = Buffer.allocUnsafe(this.#spilledBytes);
-    for (let at = 0; this.#file !== null && at < spilled.length; ) {
-      at += readSync(this.#file, spilled, at, spilled.length - at, at);
+/** A hash table with open addressing, in the same two buffers for every partition. */
+class EntryTable {
+  #entries: Buffer = Buffer.alloc(0);
+  /** 1 + the number of an entry; 0 where there is none. */
+  #slots = new Uint32Array(0);
+
+  duplicates(partition: Partition, most: number): number[] {
+    const { bytes } = partition;
+    this.#clear(bytes);
+    partition.copy(this.#entries);
+    const lines: number[] = [];
+    // Entries are in the order of their lines, so the first of an id is the one that counts.
+    for (let at = 0; at < bytes && lines.length < most; at += ENTRY_BYTES) {
+      if (!this.#insert(at)) lines.push(this.#entries.readUInt32LE(at + HASH_BYTES));
     }
-    return Buffer.concat([spilled, this.#buffer.subarray(0, this.#used)]);
+    return lines;
+  }
+
+  #clear(bytes: number): void {
+    if (this.#entries.length < bytes) this.#entries = Buffer.allocUnsafe(2 * bytes);
+    const least = 2 * (bytes / ENTRY_BYTES);
+    if (this.#slots.length < least) {
+      this.#slots = new Uint32Array(2 ** Math.ceil(Math.log2(least)));
+    } else this.#slots.fill(0);
+  }
+
+  /** @returns false when an entry before has the same hash */
+  #insert(at: number): boolean {
+    const mask = this.#slots.length - 1;
+    // The first byte is the same in the whole partition.
+    let slot = this.#entries.readUInt32LE(at + 1) & mask;
+    for (let other = this.#at(slot); other !== null; other = this.#at(slot)) {
+      if (this.#same(at, other)) return false;
+      slot = (slot + 1) & mask;
+    }
+    this.#slots[slot] = 1 + at / ENTRY_BYTES;
+    return true;
+  }
+
+  #at(slot: number): number | null {
+    const number = this.#slots[slot] ?? 0;
+    return number === 0 ? null : (number - 1) * ENTRY_BYTES;
+  }
+
+  #same(a: number, b: number): boolean {
+    const entries = this.#entries;
+    return entries.compare(entries, b, b + HASH_BYTES, a, a + HASH_BYTES) === 0;
   }
 }

@@ -19,7 +19,7 @@ for i = 12, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 if ARGV[4] ~= '' then
   redis.call('ZREM', KEYS[2], ARGV[3])
   redis.call('ZADD', KEYS[4], ARGV[5], ARGV[3])
-  redis.call('DEL', KEYS[3])
+  redis.call('PEXPIREAT', KEYS[3], ARGV[5])
   redis.call('PEXPIRE', KEYS[1], ARGV[4])
   local batch = cjson.decode(redis.call('HGET', KEYS[1], 'definition'))
   local webhook, kind = batch.webhook, 'batch.' .. ARGV[2]

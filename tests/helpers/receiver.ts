@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { z } from 'zod';
 
 /** A callback as it came in. */
@@ -29,6 +30,8 @@ export interface Receiver {
   at(path: string): Received[];
   /** Resolves when `count` have come at a path. */
   until(path: string, count: number): Promise<Received[]>;
+  /** Resolves when `count` more have come, wherever. */
+  untilMore(count: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -40,17 +43,21 @@ export async function startReceiver(): Promise<Receiver> {
   const all = new Map<string, Received[]>();
   const attempts = new Map<string, number>();
   let changed = Promise.withResolvers<void>();
-  const at = (path: string) => all.get(path) ?? [];
+  const at = (path: string) => [...(all.get(path) ?? [])];
+  let total = 0;
   const server = createServer(async (request, response) => {
     const path = request.url ?? '';
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const body = Buffer.concat(chunks).toString();
+    const body = await text(request).catch(() => null);
+    // Its sender died in the middle of it.
+    if (body === null) return;
     const { type, data } = Event.parse(JSON.parse(body));
     const id = String(request.headers['webhook-id']);
     const { headers } = request;
     const received = { path, headers, body, id, type, of: data.id, atMs: Date.now() };
-    all.set(path, [...at(path), received]);
+    const former = all.get(path);
+    if (former) former.push(received);
+    else all.set(path, [received]);
+    total += 1;
     const attempt = (attempts.get(`${path} ${id}`) ?? 0) + 1;
     attempts.set(`${path} ${id}`, attempt);
     const behave = behaviours.get(path) ?? answer(204);
@@ -66,8 +73,12 @@ export async function startReceiver(): Promise<Receiver> {
     url: (path) => `http://127.0.0.1:${port}${path}`,
     on: (path, behaviour) => void behaviours.set(path, behaviour),
     async until(path, count) {
-      while (at(path).length < count) await changed.promise;
+      while ((all.get(path)?.length ?? 0) < count) await changed.promise;
       return at(path);
+    },
+    async untilMore(count) {
+      const wanted = total + count;
+      while (total < wanted) await changed.promise;
     },
     async stop() {
       server.closeAllConnections();

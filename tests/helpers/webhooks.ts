@@ -22,6 +22,8 @@ export interface WebhookSystem {
   finishedJob(path: string, finish?: Parameters<TestApi['finish']>[1]): Promise<FinishedJob>;
   post(path: string, body?: unknown): Promise<{ status: number; body: unknown }>;
   startDispatcher(env?: Record<string, string>): Promise<DispatcherService>;
+  /** Stops those that have run longest. */
+  stopDispatchers(count: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -58,12 +60,15 @@ export async function startWebhookSystem(env: Record<string, string> = {}): Prom
     dispatchers.push(dispatcher);
     return dispatcher;
   };
+  const stopDispatchers = async (count: number) => {
+    await Promise.all(dispatchers.splice(0, count).map((dispatcher) => dispatcher.stop()));
+  };
   await startDispatcher();
   return {
-    ...{ api, receiver, startDispatcher },
+    ...{ api, receiver, startDispatcher, stopDispatchers },
     ...createAsking(api, receiver),
     async stop() {
-      await Promise.all(dispatchers.map((dispatcher) => dispatcher.stop()));
+      await stopDispatchers(dispatchers.length);
       await api.stop();
       await receiver.stop();
       await redis.stop();

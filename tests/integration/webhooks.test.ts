@@ -141,7 +141,7 @@ describe('a callback that fails', () => {
 describe('an endpoint that answers 410', () => {
   test('gets nothing more until it is enabled', async () => {
     const { api, receiver, until, finishedJob, post } = system;
-    receiver.on('/gone', answers(410));
+    receiver.on('/gone', answer(410));
     const first = await finishedJob('/gone');
     assert.equal((await until(first.delivery, settled)).status, 'disabled');
     const second = await finishedJob('/gone');
@@ -156,6 +156,7 @@ describe('an endpoint that answers 410', () => {
     const enable = `/v1/webhooks/endpoints/${endpoint.id}/enable`;
     assert.equal((await post(enable)).status, 204);
     assert.equal((await post(enable)).status, 404);
+    receiver.on('/gone', answer(204));
     const request = { status: ['disabled'], url: receiver.url('/gone') };
     const again = await post('/v1/webhooks/deliveries/redeliver', request);
     assert.deepEqual(again.body, { redelivered: 2, has_more: false, last_id: first.delivery });

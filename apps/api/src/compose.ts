@@ -80,9 +80,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const workers = createWorkersView(redis, keys);
   const maxRows = config.HEADRACE_MAX_BACKLOG_ROWS;
   const backlogs = createBacklogView({ redis, keys, store, models, workers, maxRows });
-  const receivers = parseReceiverRules(config);
-  const deliveryTtlS = config.HEADRACE_DELIVERY_TTL_S;
-  const webhookTarget = createToWebhookTarget(receivers, deliveryTtlS);
+  const { webhookTarget, webhooks } = createCallbacks(config, redis, keys);
   const submit = createSubmit({
     ...{ models, metrics, webhookTarget },
     enqueue: createEnqueue(redis, keys),
@@ -104,7 +102,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const app = createApp({
     ...{ jobs, hub, models, workers, backlogs, admission, redis, metrics, log },
     ...bulk,
-    webhooks: createWebhooks({ redis, keys, receivers, deliveryTtlS }),
+    webhooks,
     list: createJobList({ store, jobs }),
     limits: httpLimits(config),
     defaultModel: config.HEADRACE_DEFAULT_MODEL,
@@ -140,6 +138,16 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
       stopping = true;
       return lifecycle.stop(config.HEADRACE_DRAIN_S * 1000 + 2 * RELEASE_MS);
     },
+  };
+}
+
+/** Where callbacks may go, and what is known of those that went. */
+function createCallbacks(config: ApiConfig, redis: Redis, keys: Keyspace) {
+  const receivers = parseReceiverRules(config);
+  const deliveryTtlS = config.HEADRACE_DELIVERY_TTL_S;
+  return {
+    webhookTarget: createToWebhookTarget(receivers, deliveryTtlS),
+    webhooks: createWebhooks({ redis, keys, receivers, deliveryTtlS }),
   };
 }
 

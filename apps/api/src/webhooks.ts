@@ -158,7 +158,7 @@ async function scan({ deliveries, tenant, filter }: Scan, paging: Paging): Promi
       const state = states[i];
       if (state && state.tenant === tenant && matches(state, filter)) data.push(render(state));
     }
-    if (ids.length < IDS_A_STEP) return pageOf(data, false, cursor);
+    if (ids.length < IDS_A_STEP) return pageOf(data, false, null);
   }
   return pageOf(data, true, cursor);
 }

@@ -39,6 +39,10 @@ const SHARE_OF_ONE = 4;
 const PATIENCE_MS = 1_000;
 /** How long a delivery to a slow receiver stands aside. */
 const ASIDE_MS = 5_000;
+/** Bodies that are held at once; a result may have 16 MB, and be held as text and as bytes. */
+const MAX_HELD_BYTES = 32 * 2 ** 20;
+/** How long a body that does not fit beside the others stays in Redis. */
+const ROOM_MS = 250;
 
 /**
  * Takes a delivery one step on. It may be called for the same delivery again, after a crash: what is
@@ -49,6 +53,10 @@ export function createDeliver(deps: DeliverDeps): (job: unknown) => Promise<numb
   const { deliveries, endpoints, metrics, concurrency, now = Date.now } = deps;
   const perEndpoint = Math.max(1, Math.ceil(concurrency / SHARE_OF_ONE));
   const slots = new EndpointSlots({ perEndpoint, patienceMs: PATIENCE_MS });
+  let heldBytes = 0;
+
+  /** Not all at once. */
+  const later = (ms: number) => Math.ceil(now() + ms * (1 + Math.random()));
 
   async function record(delivery: DeliveryState, outcome: Outcome): Promise<number | null> {
     const { disableAfterMs } = deps;
@@ -69,22 +77,33 @@ export function createDeliver(deps: DeliverDeps): (job: unknown) => Promise<numb
     return record(delivery, outcomeOf(delivery, result, { ...deps, nowMs: now() }));
   }
 
+  /** With a body that finds room beside those of the attempts that run. */
+  async function send(delivery: DeliveryState): Promise<number | null> {
+    const { bytes } = delivery;
+    if (heldBytes > 0 && heldBytes + bytes > MAX_HELD_BYTES) return later(ROOM_MS);
+    heldBytes += bytes;
+    try {
+      const body = await bodyOf(deps, delivery);
+      if (body === null) return await record(delivery, unsent(delivery, 'failed'));
+      return await attempt(delivery, body);
+    } finally {
+      heldBytes -= bytes;
+    }
+  }
+
   return async (job) => {
     const { delivery: id, round } = DeliveryJob.parse(job);
     const delivery = await deliveries.read(id);
     if (delivery?.status !== 'pending' || delivery.round !== round) return null;
     if (delivery.next_ms !== null && delivery.next_ms > now()) return delivery.next_ms;
-    const { tenant, url, step } = delivery;
-    const settled = { attempt: null, nextMs: null, step, endpoint: null };
+    const { tenant, url } = delivery;
     if (await endpoints.isDisabled(tenant, url)) {
-      return record(delivery, { ...settled, status: 'disabled' });
+      return record(delivery, unsent(delivery, 'disabled'));
     }
-    const body = await bodyOf(deps, delivery);
-    if (body === null) return record(delivery, { ...settled, status: 'failed' });
     const release = await slots.take(endpointId(tenant, url));
-    if (release === null) return now() + ASIDE_MS * (1 + Math.random());
+    if (release === null) return later(ASIDE_MS);
     try {
-      return await attempt(delivery, body);
+      return await send(delivery);
     } finally {
       release();
     }
@@ -93,12 +112,14 @@ export function createDeliver(deps: DeliverDeps): (job: unknown) => Promise<numb
 
 type Outcome = Omit<AttemptOutcome, 'nowMs' | 'disableAfterMs'>;
 
+/** A job's end brings its body along; that of a batch is made of the batch. */
 async function bodyOf(deps: DeliverDeps, delivery: DeliveryState): Promise<string | null> {
-  const { deliveries, batches } = deps;
-  const kept = await deliveries.body(delivery.id);
-  if (kept !== null) return kept;
-  const made = await batchBody(batches, delivery);
-  return made === null ? null : deliveries.keepBody(delivery.id, made);
+  return (await deps.deliveries.body(delivery.id)) ?? batchBody(deps.batches, delivery);
+}
+
+/** No attempt was made, and none is. */
+function unsent({ step }: DeliveryState, status: 'failed' | 'disabled'): Outcome {
+  return { attempt: null, nextMs: null, step, endpoint: null, status };
 }
 
 function outcomeOf(

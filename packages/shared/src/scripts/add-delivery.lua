@@ -28,7 +28,8 @@ end
 
 local function addDelivery(to, fields)
   if redis.call('EXISTS', to.key) == 1 then return end
-  local flat = { 'status', 'pending', 'round', 0, 'step', 0, 'attempt_count', 0 }
+  local bytes = fields.body and #fields.body or 0
+  local flat = { 'status', 'pending', 'round', 0, 'step', 0, 'attempt_count', 0, 'bytes', bytes }
   for name, value in pairs(fields) do
     flat[#flat + 1] = name
     flat[#flat + 1] = value

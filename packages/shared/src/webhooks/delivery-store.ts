@@ -87,15 +87,9 @@ export class DeliveryStore {
     return unwrapPipeline(await pipeline.exec()).map(parseState);
   }
 
-  /** What is sent; null when it is not known yet, or not any more. */
+  /** What is sent; null of a batch, of which it is made anew, and when it is not kept any more. */
   body(id: string): Promise<string | null> {
     return this.#redis.hget(this.#keys.delivery(id), 'body');
-  }
-
-  /** Keeps a body that was made when it was first needed. @returns the one that counts */
-  async keepBody(id: string, body: string): Promise<string> {
-    const kept = await this.#redis.hsetnx(this.#keys.delivery(id), 'body', body);
-    return kept === 1 ? body : ((await this.body(id)) ?? body);
   }
 
   /** Oldest first. */

@@ -29,6 +29,8 @@ export const DeliveryStateSchema = z.object({
   message: z.string(),
   created_ms: z.coerce.number(),
   ttl_ms: z.coerce.number(),
+  /** Of the body; 0 of a batch's, which is small. */
+  bytes: z.coerce.number(),
   status: z.enum(DELIVERY_STATUSES),
   /** Counts redeliveries: a job of an earlier round has nothing to do any more. */
   round: z.coerce.number(),

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 
 /** Ends that are told of. */
-export const JOB_EVENTS = ['job.succeeded', 'job.failed', 'job.canceled', 'job.expired'] as const;
-export const BATCH_EVENTS = [
+const JOB_EVENTS = ['job.succeeded', 'job.failed', 'job.canceled', 'job.expired'] as const;
+const BATCH_EVENTS = [
   'batch.completed',
   'batch.failed',
   'batch.expired',

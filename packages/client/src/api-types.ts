@@ -269,6 +269,52 @@ export interface EmbeddingsRequest {
   overflow?: 'truncate' | 'error' | 'chunk' | undefined;
 }
 
+export type DeliveryStatus = 'pending' | 'delivered' | 'failed' | 'disabled';
+
+export interface WebhookDelivery {
+  id: string;
+  object: 'webhook.delivery';
+  webhook_id: string;
+  type: JobEvent | BatchEvent | 'webhook.test';
+  url: string;
+  endpoint: string;
+  job: string | null;
+  batch: string | null;
+  status: DeliveryStatus;
+  attempt_count: number;
+  created_at: number;
+  next_attempt_at: number | null;
+  settled_at: number | null;
+}
+
+export interface WebhookDeliveryDetail extends WebhookDelivery {
+  /** The last 50, oldest first. */
+  attempts: {
+    at: number;
+    status: number | null;
+    error: string | null;
+    duration_ms: number;
+    response_head: string | null;
+  }[];
+}
+
+export interface WebhookSecret {
+  id: string;
+  object: 'webhook.secret';
+  created_at: number;
+  expires_at: number | null;
+}
+
+/** A URL that gets no more callbacks. */
+export interface WebhookEndpoint {
+  id: string;
+  object: 'webhook.endpoint';
+  url: string;
+  disabled_at: number;
+  reason: 'gone' | 'failing';
+  failing_since: number;
+}
+
 /** A page of a list, and where the next one begins. */
 export interface Page<T> {
   object: 'list';

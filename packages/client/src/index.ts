@@ -4,11 +4,13 @@ import { createFiles } from './files.ts';
 import { createJobs } from './jobs.ts';
 import { createModels } from './models.ts';
 import { type ClientOptions, createTransport } from './transport.ts';
+import { createWebhooks } from './webhooks.ts';
 
 export type * from './api-types.ts';
 export { isFinished } from './batches.ts';
 export { ConnectionError, HeadraceError } from './errors.ts';
 export type { CallOptions, ClientOptions } from './transport.ts';
+export { verifyWebhook, type WebhookEvent, WebhookVerificationError } from './verify-webhook.ts';
 
 export type Client = ReturnType<typeof createClient>;
 
@@ -28,5 +30,6 @@ export function createClient(options: ClientOptions) {
     batches: createBatches(transport),
     models: createModels(transport),
     embed: createEmbed(transport),
+    webhooks: createWebhooks(transport),
   };
 }

@@ -8,7 +8,9 @@ import { failover } from './07-failover.ts';
 import { cpuBlocked } from './10-cpu-blocked.ts';
 import { rollingSigterm } from './11-rolling-sigterm.ts';
 import { sigtermWhileHung } from './12-sigterm-while-hung.ts';
+import { callbacks } from './16-callbacks.ts';
 import { insideReceivers } from './17-inside-receivers.ts';
+import { signatures } from './18-signatures.ts';
 import { tokenizerWorstCase } from './21-tokenizer-worst-case.ts';
 import { batch } from './batch.ts';
 import { soak } from './soak.ts';
@@ -20,7 +22,9 @@ export const ROWS: ChaosRow[] = [
     cpuBlocked,
     rollingSigterm,
     sigtermWhileHung,
+    callbacks,
     insideReceivers,
+    signatures,
     tokenizerWorstCase,
     soak,
     batch,

@@ -11,6 +11,8 @@ import { type Stack, startStack } from './stack.ts';
 import { createTexts } from './texts.ts';
 
 const DISPATCHERS = 3;
+/** Callbacks that one dispatcher has on their way at most. */
+export const CONCURRENCY = 64;
 const WAIT_S = 1;
 const SCHEDULE_S = [0, ...Array<number>(9).fill(WAIT_S)];
 /** Of so many jobs, one for each fault, one for a receiver that is gone; the others go well. */
@@ -57,6 +59,7 @@ export class CallbackTrial implements AsyncDisposable {
             HEADRACE_WEBHOOK_ALLOW: '127.0.0.1',
             HEADRACE_WEBHOOK_PORTS: String(receiver.port),
             HEADRACE_WEBHOOK_SCHEDULE_S: SCHEDULE_S.join(),
+            HEADRACE_WEBHOOK_CONCURRENCY: String(CONCURRENCY),
             HEADRACE_WEBHOOK_TIMEOUT_S: '2',
           },
         }),
@@ -105,15 +108,15 @@ export class CallbackTrial implements AsyncDisposable {
 
   /**
    * `kill -9` of the dispatcher that has run longest; another one takes its place.
-   * @returns how many callbacks were on their way
+   * @returns whether callbacks were on their way
    */
-  async kill(): Promise<number> {
+  async kill(): Promise<boolean> {
     const victim = this.#stack.dispatchers.shift();
     if (!victim) throw new Error('no dispatcher is left');
     await victim.kill9();
     const inFlight = await this.#stack.observer.activeJobs(WEBHOOKS_QUEUE);
     await this.#stack.startDispatcher();
-    return inFlight.length;
+    return inFlight.length > 0;
   }
 
   /** Jobs whose callback nobody has taken, but for those to receivers that are gone. */

@@ -14,8 +14,10 @@ import {
   INTERACTIVE,
   type JobPayload,
   type Keyspace,
+  WEBHOOKS_QUEUE,
 } from '@headrace/shared/queues.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
+import { DeliveryStore } from '@headrace/shared/webhooks/delivery-store.ts';
 import { type Job, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { TakenJob } from '../../apps/worker/src/consumers/taken-job.ts';
@@ -48,11 +50,11 @@ function payloadOf(text: string): JobPayload {
 }
 
 /** A queue of BullMQ under a prefix of its own. */
-function setUp() {
+function setUp(name = QUEUE) {
   const keys = createKeyspace(testPrefix());
   const { prefix } = keys;
   const events = { maxLen: INTERACTIVE.maxEvents };
-  const queue = new Queue(QUEUE, { connection: redis, prefix, streams: { events } });
+  const queue = new Queue(name, { connection: redis, prefix, streams: { events } });
   open.push(queue);
   return { keys, queue, enqueue: createEnqueue(redis, keys), store: new JobStore(redis, keys) };
 }
@@ -117,12 +119,12 @@ const COUNTER = 'id';
 const OWN = new Set(['opts', 'data']);
 
 /** All that BullMQ keeps of a queue, without what depends on the clock, and its events in order. */
-async function stateOf({ prefix }: Keyspace): Promise<State> {
-  const names = (await redis.keys(`${prefix}:${QUEUE}:*`)).sort();
+async function stateOf({ prefix }: Keyspace, queue = QUEUE): Promise<State> {
+  const names = (await redis.keys(`${prefix}:${queue}:*`)).sort();
   const keys: State['keys'] = {};
   let events: string[][] = [];
   for (const name of names) {
-    const suffix = name.slice(`${prefix}:${QUEUE}:`.length);
+    const suffix = name.slice(`${prefix}:${queue}:`.length);
     const type = await redis.type(name);
     if (suffix === COUNTER) continue;
     if (type === 'stream') events = (await redis.xrange(name, '-', '+')).map(([, event]) => event);
@@ -266,6 +268,32 @@ describe('a job', () => {
   });
 });
 
+describe('a delivery', () => {
+  test('is queued as BullMQ adds a job, at once and when it is sent again', async () => {
+    const [bullmq, ours] = [setUp(WEBHOOKS_QUEUE), setUp(WEBHOOKS_QUEUE)];
+    const deliveries = new DeliveryStore(redis, ours.keys);
+    const event = { tenant: 'default', url: 'https://example.com/', nowMs: CREATED_MS };
+    const delivery = await deliveries.addTest({ ...event, ttlS: 60 });
+    const options = { timestamp: CREATED_MS, attempts: 1_000_000, backoff: DELIVERY_BACKOFF };
+    const add = (jobId: string, round: number) =>
+      bullmq.queue.add('deliver', { delivery, round }, { ...options, jobId });
+    await add(delivery, 0);
+    await Promise.all([bullmq.queue.waitUntilReady(), ours.queue.waitUntilReady()]);
+    const states = () =>
+      Promise.all([ours, bullmq].map(({ keys }) => stateOf(keys, WEBHOOKS_QUEUE)));
+    const [left, expected] = await states();
+    assert.deepEqual(left, expected);
+    const job: Job | undefined = await ours.queue.getJob(delivery);
+    assert.deepEqual(job?.data, { delivery, round: 0 });
+    assert.deepEqual([job?.opts.attempts, job?.opts.backoff], [1_000_000, DELIVERY_BACKOFF]);
+
+    await ours.queue.obliterate();
+    assert.equal(await deliveries.redeliver('default', delivery, CREATED_MS), null);
+    const again: Job | undefined = await ours.queue.getJob(`${delivery}-1`);
+    assert.deepEqual(again?.data, { delivery, round: 1 });
+  });
+});
+
 describe('a worker', () => {
   test('takes what has the lowest priority first, and not more than it may hold', async () => {
     const { keys, enqueue } = setUp();
@@ -325,6 +353,7 @@ describe('a worker', () => {
 });
 
 const COUNTS_AS_BULLMQ = { score: 2 ** 32 + 1, starts: 1, attempts: 0, stalls: 0 };
+const DELIVERY_BACKOFF = { type: 'fixed', delay: 2_000 };
 
 /**
  * The marker wakes workers, and is there or not by who has looked. Our worker also looks for stalled

@@ -8,12 +8,15 @@ import type { FileObject } from '@headrace/shared/files.ts';
 import type { JobRequestSchema } from '@headrace/shared/job-request.ts';
 import type { Job } from '@headrace/shared/jobs.ts';
 import type { EmbeddingsRequestSchema } from '@headrace/shared/openai/embeddings.ts';
+import type { DeliveryDetail } from '@headrace/shared/webhooks/delivery.ts';
+import type { Endpoint } from '@headrace/shared/webhooks/endpoint-store.ts';
 import type { z } from 'zod';
 import type { BatchRequestSchema } from '../../apps/api/src/batch-request.ts';
 import type { ResultsPage } from '../../apps/api/src/batch-results.ts';
 import type { ApiKey } from '../../apps/api/src/keys.ts';
 import type { KeyRequest } from '../../apps/api/src/routes/keys.ts';
 import type { Model } from '../../apps/api/src/routes/models.ts';
+import type { SecretView } from '../../apps/api/src/webhooks.ts';
 
 /** True only for the very same type: neither wider nor narrower, nor with one field more. */
 type Same<A, B> =
@@ -33,6 +36,9 @@ interface Checked {
   scope: Same<client.Scope, Scope>;
   key: Same<Fields<client.ApiKey>, Fields<ApiKey>>;
   keyRequest: Same<Fields<client.KeyRequest>, Fields<KeyRequest>>;
+  delivery: Same<Fields<client.WebhookDeliveryDetail>, Fields<DeliveryDetail>>;
+  secret: Same<Fields<client.WebhookSecret>, Fields<SecretView>>;
+  endpoint: Same<Fields<client.WebhookEndpoint>, Fields<Endpoint>>;
   embeddings: Same<
     Fields<Omit<client.EmbeddingsRequest, 'input'>>,
     Fields<Omit<z.input<typeof EmbeddingsRequestSchema>, NotOfTheClient>>
@@ -51,6 +57,7 @@ test("the client's types are those of the API", () => {
     ...{ errorCode: true, error: true, job: true, jobRequest: true, file: true },
     ...{ batch: true, batchRequest: true, results: true, model: true, embeddings: true },
     ...{ scope: true, key: true, keyRequest: true },
+    ...{ delivery: true, secret: true, endpoint: true },
   };
   assert.ok(Object.values(checked).every(Boolean));
 });

@@ -56,6 +56,22 @@ async function contentOf(id: string, range = {}): Promise<string> {
 }
 
 describe('the client', () => {
+  test('has callbacks tested, logged, sent again and signed', async () => {
+    const { webhooks } = client;
+    const { secret, ...made } = await webhooks.rotateSecret();
+    assert.match(secret, /^whsec_/);
+    assert.deepEqual(await webhooks.secrets(), [made]);
+    await webhooks.rotateSecret({ overlapS: 60 });
+    assert.equal((await webhooks.secrets()).length, 2);
+    const { id } = await webhooks.test('https://example.com/');
+    assert.equal((await webhooks.delivery(id)).status, 'pending');
+    assert.equal((await webhooks.deliveries({ status: 'pending' })).data[0]?.id, id);
+    assert.equal((await webhooks.redeliver(id)).id, id);
+    assert.deepEqual(await webhooks.endpoints(), []);
+    await assert.rejects(webhooks.enable('whe_x'), isRefused('not_found'));
+    await assert.rejects(webhooks.test('http://10.0.0.1/'), isRefused('invalid_request', 'url'));
+  });
+
   test('submits jobs, waits for them, lists, cancels and retries them', async () => {
     const job = await client.jobs.submit({ input: ['a', 'b'], metadata: { a: 'b' } });
     assert.equal(job.status, 'queued');

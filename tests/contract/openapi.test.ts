@@ -229,13 +229,35 @@ describe('every answer is as the OpenAPI document says', () => {
     await expect(404, tenant, DELETE);
   });
 
+  test('of webhooks', async () => {
+    const base = '/v1/webhooks';
+    const { body } = await expect(202, `${base}/test`, { body: { url: 'https://example.com/' } });
+    const { id } = z.object({ id: z.string() }).parse(body);
+    await expect(400, `${base}/test`, { body: { url: 'http://localhost/' } });
+    await expect(415, `${base}/test`, { body: 'a', headers: { 'content-type': 'text/plain' } });
+    await expect(200, `${base}/deliveries?limit=1&status=pending`);
+    await expect(400, `${base}/deliveries?job=x`);
+    await expect(200, `${base}/deliveries/${id}`);
+    await expect(404, `${base}/deliveries/whd_x`);
+    await expect(400, `${base}/deliveries/${id}?x=1`);
+    await expect(202, `${base}/deliveries/${id}/redeliver`, POST);
+    await expect(404, `${base}/deliveries/whd_x/redeliver`, POST);
+    await expect(202, `${base}/deliveries/redeliver`, { body: {} });
+    await expect(400, `${base}/deliveries/redeliver`, { body: { status: ['x'] } });
+    await expect(200, `${base}/secrets`, { body: { overlap_s: 1 } });
+    await expect(400, `${base}/secrets`, { body: { overlap_s: -1 } });
+    await expect(200, `${base}/secrets`);
+    await expect(200, `${base}/endpoints`);
+    await expect(404, `${base}/endpoints/whe_x/enable`, POST);
+  });
+
   test('and no operation is left out', () => {
     const seen = [...api.contract.seen].map((answer) => answer.replace(/ \d+$/, ''));
     assert.deepEqual(
       api.contract.operations.filter((each) => !seen.includes(each)),
       [],
     );
-    assert.equal(api.contract.operations.length, 35);
+    assert.equal(api.contract.operations.length, 45);
   });
 });
 

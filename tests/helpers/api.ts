@@ -162,9 +162,10 @@ async function finishAsWorker(
     ...(finish.status === undefined || finish.status === 'succeeded' ? SUCCESS : {}),
     ...finish,
   });
-  const { rows, tokens } = payload;
+  const { rows, tokens, webhook } = payload;
   const ttlMs = finish.resultTtlMs ?? 60_000;
-  return store.finish({ id, queue, record, ttlMs, rows: rows.length, tokens, startTime: null });
+  const written = { id, queue, record, ttlMs, rows: rows.length, tokens, startTime: null };
+  return store.finish({ ...written, webhook });
 }
 
 const SUCCESS = {

@@ -41,7 +41,8 @@ export function createContract(document: unknown): Contract {
 
   /** Where the schema of an answer stands; an unknown path or method can only be an error. */
   function pointerFor({ method, path, status, type }: Omit<Answered, 'body'>): string[] {
-    const pattern = Object.keys(paths).find((candidate) => fits(candidate, path));
+    const literal = Object.hasOwn(paths, path) ? path : undefined;
+    const pattern = literal ?? Object.keys(paths).find((candidate) => fits(candidate, path));
     const operations = pattern === undefined ? {} : record(paths[pattern]);
     const operation = operations[method === 'head' ? 'get' : method];
     if (pattern === undefined || operation === undefined) {

@@ -318,7 +318,9 @@ describe('a job', () => {
     assert.equal(shown.id, id);
     const listed = rowsOf(await ok('jobs', '--json', '--limit', '5'));
     assert.ok(listed.some((job) => job.id === id));
-    assert.match(await ok('submit', '--wait', 'the cat'), /succeeded/);
+    const webhook = ['--webhook', 'https://hooks.example/'];
+    assert.match(await ok('submit', '--wait', 'the cat', ...webhook), /succeeded/);
+    assert.equal((await client.webhooks.deliveries()).data[0]?.url, webhook[1]);
     const finished = await run(['cancel', id, '--json']);
     assert.equal(finished.exitCode, 1);
     assert.match(finished.err, /"code":"job_already_finished"/);

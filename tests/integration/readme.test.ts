@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { JobSchema } from '@headrace/shared/jobs.ts';
+import { signatureHeaders } from '@headrace/shared/webhook-signature.ts';
 import { z } from 'zod';
 import { withConfiguration } from '../../scripts/docs/readme-config.ts';
+import { newSecret } from '../chaos/harness/signed-callbacks.ts';
 import { startCli } from '../helpers/cli.ts';
 import {
   type ApiProcess,
@@ -99,9 +102,33 @@ describe('what the README shows', () => {
     assert.equal(job.output?.[0]?.embedding?.length, 384);
   });
 
+  test('a job that calls back is taken', async () => {
+    assert.equal((await curl(command(4))).status, 202);
+  });
+
+  test('the receiver of callbacks is the example, and takes what is signed', async (t) => {
+    const [, code] = /receiver\.mjs\):\n\n```js\n([\s\S]*?)```/.exec(readme) ?? [];
+    const example = join(ROOT, 'examples/webhook-receiver.mjs');
+    assert.equal(code, readFileSync(example, 'utf8'));
+    const secret = newSecret();
+    const env = { ...process.env, PORT: '0', WEBHOOK_SECRET: secret };
+    const child = spawn(process.execPath, [example], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    t.after(() => child.kill());
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const next = async () => String((await lines.next()).value);
+    const url = `http://127.0.0.1:${(await next()).replace('port ', '')}`;
+    const body = '{"type":"job.succeeded","timestamp":"t","data":{"id":"job_1"}}';
+    const timestampS = Math.floor(Date.now() / 1000);
+    const headers = signatureHeaders([secret], { id: 'msg_1', timestampS, body });
+    const post = (text: string) => fetch(url, { method: 'POST', headers, body: text });
+    assert.equal((await post(`${body} `)).status, 400);
+    assert.equal((await post(body)).status, 204);
+    assert.equal(await next(), 'job.succeeded job_1');
+  });
+
   test("a batch through OpenAI's client is the example, and prints what stands below it", async () => {
-    const [, code, , shown] =
-      /```js\n([\s\S]*?)```([\s\S]*?)```text\n([\s\S]*?)```/.exec(readme) ?? [];
+    const [, code, shown] =
+      /batch\.mjs\):\n\n```js\n([\s\S]*?)```[\s\S]*?```text\n([\s\S]*?)```/.exec(readme) ?? [];
     const example = join(ROOT, 'examples/openai-batch.mjs');
     assert.equal(code, readFileSync(example, 'utf8'));
     const env = { ...process.env, HEADRACE_URL: api.url };

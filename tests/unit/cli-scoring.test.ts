@@ -82,7 +82,7 @@ describe('the batch that is asked for', () => {
     const all: ScoreOptions = {
       ...{ model: 'm', text: 't', textPair: 'p', id: 'i', format: 'tsv' as const, join: false },
       ...{ outputFormat: 'csv' as const, param: { top_k: 2 }, priority: 'low' as const },
-      ...{ window: '2d', dryRun: true },
+      ...{ window: '2d', dryRun: true, webhook: 'https://hooks.example/' },
     };
     assert.deepEqual(batchRequest('a', '-', all), {
       model: 'm',
@@ -91,6 +91,7 @@ describe('the batch that is asked for', () => {
       parameters: { top_k: 2 },
       priority: 'low',
       completion_window: '2d',
+      webhook: { url: 'https://hooks.example/' },
       dry_run: true,
     });
   });

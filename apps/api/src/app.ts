@@ -30,6 +30,8 @@ import { addModelRoutes } from './routes/models.ts';
 import { addPredictRoute } from './routes/predict.ts';
 import { addProbeRoutes } from './routes/probes.ts';
 import { addTenantRoutes } from './routes/tenants.ts';
+import { addWebhookRoutes } from './routes/webhooks.ts';
+import type { Webhooks } from './webhooks.ts';
 import type { WorkersView } from './workers-view.ts';
 
 export interface HttpLimits {
@@ -48,6 +50,7 @@ export interface AppOptions {
   files: Files;
   openUpload: OpenUpload;
   batches: Batches;
+  webhooks: Webhooks;
   hub: FinishedHub;
   keyring: Keyring;
   keys: Keys;
@@ -83,6 +86,7 @@ export function createApp(options: AppOptions): ApiApp {
   addPredictRoute(app, deps);
   addFileRoutes(app, deps);
   addBatchRoutes(app, deps);
+  addWebhookRoutes(app, deps);
   addCompatRoutes(app, deps);
   addModelRoutes(app, deps);
   addKeyRoutes(app, deps);

@@ -81,6 +81,7 @@ export function createBatchCreation(deps: BatchesDeps, { find, view, render }: L
         const message = `${param}: must be hours or days from 1h to 7d, such as 24h`;
         throw new AppError('invalid_request', { message, param });
       }
+      const webhook = deps.webhookTarget(request.webhook) ?? null;
       const input = inputName(request);
       await checkInput(deps, tenant, input);
       const { completion_window, metadata, priority, dry_run, output_expires_after } = request;
@@ -88,7 +89,7 @@ export function createBatchCreation(deps: BatchesDeps, { find, view, render }: L
       const endpoint = request.endpoint ?? '/v1/jobs';
       const definition = { tenant, endpoint, ...input, completion_window, metadata };
       const output_ttl_s = output_expires_after?.seconds ?? null;
-      const more = { scoring, priority, weight, dry_run, output_ttl_s };
+      const more = { scoring, priority, weight, dry_run, output_ttl_s, webhook };
       const isNew = { retry_of: null, input_version: null };
       return add({ v: 1, ...definition, ...more, ...isNew }, windowS * 1000, once);
     },

@@ -5,6 +5,7 @@ import type { InputName } from '@headrace/shared/inputs/index.ts';
 import { MetadataSchema } from '@headrace/shared/job-request.ts';
 import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import { PRIORITIES } from '@headrace/shared/queues.ts';
+import { BatchWebhookSchema } from '@headrace/shared/webhooks/webhook-target.ts';
 import { z } from '@hono/zod-openapi';
 import { parseParameters } from './submit.ts';
 
@@ -42,6 +43,7 @@ export const BatchRequestSchema = z
       .describe('How long the files of results are kept.'),
     priority: z.enum(PRIORITIES).default('normal'),
     dry_run: z.boolean().default(false).describe('Check, count and estimate; run nothing.'),
+    webhook: BatchWebhookSchema.nullable().optional(),
     metadata: MetadataSchema,
   })
   .meta({ id: 'BatchRequest' });

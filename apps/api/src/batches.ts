@@ -14,6 +14,7 @@ import type { Keyspace } from '@headrace/shared/queues.ts';
 import { createBatchCreation } from './batch-creation.ts';
 import { createBatchResults, type ResultsPage, type ResultsQuery } from './batch-results.ts';
 import type { Files } from './files.ts';
+import type { ToWebhookTarget } from './webhook-request.ts';
 import type { WorkersView } from './workers-view.ts';
 
 export interface BatchesDeps {
@@ -26,6 +27,7 @@ export interface BatchesDeps {
   keys: Keyspace;
   /** Batches of one tenant that have not ended. */
   maxLive: number;
+  webhookTarget: ToWebhookTarget;
   /** @throws AppError when no bulk work is admitted at the moment */
   admit: () => void;
   now?: () => number;

@@ -16,6 +16,7 @@ import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/mode
 import { createTakeOnce } from '@headrace/shared/once.ts';
 import { createKeyspace, INTERACTIVE, type Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis, redisFailure } from '@headrace/shared/redis.ts';
+import { parseReceiverRules } from '@headrace/shared/webhooks/receiver-rules.ts';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { type Admission, createAdmission } from './admission.ts';
@@ -38,6 +39,8 @@ import { createKeys } from './keys.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { closeServer, createHttpServer, listen } from './server.ts';
 import { createSubmit, type Submit } from './submit.ts';
+import { createToWebhookTarget, type ToWebhookTarget } from './webhook-request.ts';
+import { createWebhooks } from './webhooks.ts';
 import { createWorkersView, type WorkersView } from './workers-view.ts';
 
 /** Steps that an interval repeats; tests call them. */
@@ -97,8 +100,10 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
     maxRows: config.HEADRACE_MAX_BACKLOG_ROWS,
     maxDrainS: config.HEADRACE_MAX_BACKLOG_S || null,
   });
+  const { webhookTarget, webhooks } = createCallbacks(config, redis, keys);
   const submit = createSubmit({
     ...{ models, metrics, keys, limits: rowLimits(config), terms: defaultTerms(config) },
+    webhookTarget,
     enqueue: createEnqueue(redis, keys),
     admit(model, work) {
       admission.admit('job');
@@ -109,12 +114,13 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const access = createAccess(config, redis, keys);
   const shared = { redis, keys, store, hub, submit, models, queues, workers, metrics };
   const jobs = createJobs({ ...shared, resultTtlMs });
-  const bulk = await createBulk({ config, redis, keys, admission, models, workers, lifecycle });
+  const work = { config, redis, keys, admission, models, workers, lifecycle };
+  const bulk = await createBulk({ ...work, webhookTarget });
   let stopping = false;
   const app = createApp({
     ...{ jobs, hub, models, workers, backlogs, admission, redis, metrics, log },
     ...bulk,
-    ...{ keyring: access.keyring, keys: access.apiKeys },
+    ...{ keyring: access.keyring, keys: access.apiKeys, webhooks },
     list: createJobList({ store, jobs }),
     limits: httpLimits(config),
     defaultModel: config.HEADRACE_DEFAULT_MODEL,
@@ -183,6 +189,16 @@ function createTicks({ redis, keys, models, ...parts }: TickParts): ApiTicks {
   };
 }
 
+/** Where callbacks may go, and what is known of those that went. */
+function createCallbacks(config: ApiConfig, redis: Redis, keys: Keyspace) {
+  const receivers = parseReceiverRules(config);
+  const deliveryTtlS = config.HEADRACE_DELIVERY_TTL_S;
+  return {
+    webhookTarget: createToWebhookTarget(receivers, deliveryTtlS),
+    webhooks: createWebhooks({ redis, keys, receivers, deliveryTtlS }),
+  };
+}
+
 interface BulkParts {
   config: ApiConfig;
   redis: Redis;
@@ -191,11 +207,12 @@ interface BulkParts {
   models: ModelCatalogue;
   workers: WorkersView;
   lifecycle: Lifecycle;
+  webhookTarget: ToWebhookTarget;
 }
 
 /** Files, and the batches that score them. */
 async function createBulk(parts: BulkParts) {
-  const { config, redis, keys, admission, models, workers, lifecycle } = parts;
+  const { config, redis, keys, admission, models, workers, lifecycle, webhookTarget } = parts;
   const blobs = await openBlobStore(config.HEADRACE_BLOBS);
   lifecycle.push('blobs', () => blobs.close());
   const { HEADRACE_BLOBS: blobsUrl, HEADRACE_INPUT_URLS: allowed } = config;
@@ -213,7 +230,7 @@ async function createBulk(parts: BulkParts) {
   return {
     files,
     openUpload: createFileUploads({ files, keys, takeOnce: createTakeOnce(redis) }),
-    batches: createBatches({ ...shared, keys, maxLive, admit }),
+    batches: createBatches({ ...shared, keys, maxLive, webhookTarget, admit }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { blobEnv } from '@headrace/shared/blobs/index.ts';
 import { commonEnv, flag, integer, parseEnv } from '@headrace/shared/env.ts';
 import { inputEnv } from '@headrace/shared/inputs/allowed-places.ts';
+import { receiverEnv } from '@headrace/shared/webhooks/receiver-rules.ts';
 import { z } from 'zod';
 
 /** Every variable of the API with its trade-off; the table in the README is made from it. */
@@ -8,6 +9,7 @@ export const apiEnv = {
   ...commonEnv,
   ...blobEnv,
   ...inputEnv,
+  ...receiverEnv,
   HOST: z
     .string()
     .default('127.0.0.1')
@@ -51,6 +53,12 @@ export const apiEnv = {
   HEADRACE_FILE_TTL_S: integer(3_600, 365 * 86_400)
     .default(30 * 86_400)
     .describe('How long a file is kept, unless its upload asks for less.'),
+  HEADRACE_DELIVERY_TTL_S: integer(60, 30 * 86_400)
+    .default(3 * 86_400)
+    .describe(
+      'How long a webhook, its body and its log are kept, also after its job is gone; the last ' +
+        'attempt is made after about two days, and longer costs Redis memory.',
+    ),
   HEADRACE_MAX_WAIT_S: integer(1, 600)
     .default(60)
     .describe('Longest Prefer: wait; proxies on the way must keep a request open that long.'),

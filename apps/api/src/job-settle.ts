@@ -39,6 +39,7 @@ export function createSettle(deps: JobsDeps): Settle {
       rows: payload.rows.length,
       tokens: payload.tokens,
       startTime: null,
+      webhook: payload.webhook,
     });
     if (!won) return (await deps.store.read(id)) ?? record;
     deps.metrics.counters.jobs_finished.inc({ model: payload.model, status, code: status });

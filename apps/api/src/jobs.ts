@@ -92,10 +92,10 @@ export function createJobs(deps: JobsDeps): Jobs {
           param: 'id',
         });
       }
-      const { rows, ...rest } = retry;
+      const { rows, webhook, ...rest } = retry;
       const { priority, metadata, model } = job;
       const request = { ...rest, model, input: rows, priority, metadata };
-      return accepted(await deps.submit({ tenant, caller, request, retryOf: id, once }));
+      return accepted(await deps.submit({ tenant, caller, request, retryOf: id, webhook, once }));
     },
 
     async remove(tenant, id) {

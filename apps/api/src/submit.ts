@@ -7,6 +7,7 @@ import type { Metrics } from '@headrace/shared/metrics.ts';
 import type { ModelCatalogue, ServedModel } from '@headrace/shared/model-catalogue.ts';
 import type { JobPayload, Keyspace, RowInput } from '@headrace/shared/queues.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
+import type { WebhookTarget } from '@headrace/shared/webhooks/webhook-target.ts';
 import { z } from 'zod';
 import type { Work } from './backlog-view.ts';
 import {
@@ -18,6 +19,7 @@ import {
 } from './enqueue-outcome.ts';
 import type { CallerLimits } from './middleware/caller.ts';
 import type { Once } from './middleware/idempotency.ts';
+import type { ToWebhookTarget } from './webhook-request.ts';
 
 export interface SubmitDeps {
   models: ModelCatalogue;
@@ -28,6 +30,7 @@ export interface SubmitDeps {
   terms: DefaultTerms;
   /** @throws AppError when nothing more is admitted at the moment */
   admit: (model: ServedModel, work: Work) => void;
+  webhookTarget: ToWebhookTarget;
   now?: () => number;
 }
 
@@ -39,6 +42,8 @@ export interface Submission {
   retryOf?: string;
   /** With an Idempotency-Key. */
   once?: Once | null;
+  /** Of the job that is tried again; else the request says it. */
+  webhook?: WebhookTarget | undefined;
   /** Called with the id before the job is enqueued, so that a caller can subscribe in time. */
   beforeEnqueue?: (id: string) => void;
 }
@@ -76,6 +81,7 @@ export function createSubmit(deps: SubmitDeps): Submit {
     const rows = prepareRows(request.input, model.manifest.pairs, deps.limits);
     const parameters = parseParameters(model, request.parameters);
     const terms = termsOf(caller, { tenant, rows: rows.length }, deps.terms);
+    const webhook = submission.webhook ?? deps.webhookTarget(request.webhook);
     const tokens = totalTokens(rows, model.manifest.max_tokens);
     deps.admit(model, { rows: rows.length, tokens });
     const createdMs = now();
@@ -93,6 +99,7 @@ export function createSubmit(deps: SubmitDeps): Submit {
       created_ms: createdMs,
       tokens,
       retry_of: submission.retryOf ?? null,
+      ...(webhook && { webhook }),
     };
     submission.beforeEnqueue?.(id);
     const before = await store({ id, queue: model.queue, payload, terms }, once);

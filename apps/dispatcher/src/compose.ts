@@ -28,6 +28,7 @@ import { createAssemble } from './consumers/assemble.ts';
 import { startBatchConsumer } from './consumers/batch-consumer.ts';
 import { createPlan } from './consumers/plan.ts';
 import { createPartsSweep, createSweep } from './consumers/sweep.ts';
+import { startWebhooks } from './webhooks/start.ts';
 
 export interface DispatcherService {
   /** Port of the probes. */
@@ -70,6 +71,7 @@ export async function compose(config: DispatcherConfig, log: Logger): Promise<Di
   const parts = { config, log, redis, keys: createKeyspace(config.HEADRACE_PREFIX), blobs };
   startSweep(parts, lifecycle);
   await startBatches(parts, lifecycle);
+  startWebhooks({ ...parts, metrics, lifecycle });
   return {
     port: probes.port,
     stop() {

@@ -27,6 +27,26 @@ export const dispatcherEnv = z.object({
   HEADRACE_FILE_TTL_S: integer(3_600, 365 * 86_400)
     .default(30 * 86_400)
     .describe('How long the files with the results of a batch are kept.'),
+  HEADRACE_WEBHOOK_SCHEDULE_S: z
+    .string()
+    .regex(/^0(,\d{1,6}){0,29}$/, 'must be waits in seconds such as 0,5,30, the first of them 0')
+    .default('0,5,30,120,600,1800,3600,10800,21600,43200,86400')
+    .describe(
+      'Seconds before each attempt of a webhook, from attempt to attempt; longer than ' +
+        'HEADRACE_DELIVERY_TTL_S in all, the last attempts are not made.',
+    ),
+  HEADRACE_WEBHOOK_TIMEOUT_S: integer(1, 60)
+    .default(10)
+    .describe('How long a receiver of webhooks may take in all; slow ones hold sockets so long.'),
+  HEADRACE_WEBHOOK_CONCURRENCY: integer(1, 1_000)
+    .default(64)
+    .describe(
+      'Webhooks sent at once, a quarter of them to one URL; each holds a socket, and all together ' +
+        '32 MiB of bodies.',
+    ),
+  HEADRACE_WEBHOOK_DISABLE_AFTER_S: integer(1, 365 * 86_400)
+    .default(5 * 86_400)
+    .describe('A URL that does nothing but fail for so long gets no more webhooks.'),
   HEADRACE_DISPATCHER_PROBES_HOST: z
     .string()
     .default('127.0.0.1')

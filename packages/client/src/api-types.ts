@@ -35,6 +35,7 @@ export type ErrorCode =
   | 'job_not_finished'
   | 'batch_not_running'
   | 'batch_not_finished'
+  | 'delivery_without_body'
   | 'idempotency_in_progress'
   | 'body_too_large'
   | 'too_many_rows'
@@ -66,6 +67,15 @@ export type Row =
   | { text: string; text_pair?: string | null | undefined }
   | { ids: number[] };
 
+export type JobEvent = 'job.succeeded' | 'job.failed' | 'job.canceled' | 'job.expired';
+export type BatchEvent = 'batch.completed' | 'batch.failed' | 'batch.expired' | 'batch.cancelled';
+
+/** Who is told of the end of a job or batch; of every one, unless it says which. */
+export interface Webhook<Event> {
+  url: string;
+  events?: Event[] | undefined;
+}
+
 export interface JobRequest {
   model?: string | null | undefined;
   input: Row | Row[];
@@ -73,6 +83,7 @@ export interface JobRequest {
   priority?: Priority | undefined;
   ttl_s?: number | undefined;
   timeout_s?: number | undefined;
+  webhook?: Webhook<JobEvent> | null | undefined;
   metadata?: Record<string, string> | undefined;
 }
 
@@ -154,6 +165,7 @@ export interface BatchRequest {
   output_expires_after?: { anchor: 'created_at'; seconds: number } | undefined;
   priority?: Priority | undefined;
   dry_run?: boolean | undefined;
+  webhook?: Webhook<BatchEvent> | null | undefined;
   metadata?: Record<string, string> | undefined;
 }
 
@@ -256,6 +268,52 @@ export interface EmbeddingsRequest {
   input: string | string[] | number[] | number[][];
   dimensions?: number | null | undefined;
   overflow?: 'truncate' | 'error' | 'chunk' | undefined;
+}
+
+export type DeliveryStatus = 'pending' | 'delivered' | 'failed' | 'disabled';
+
+export interface WebhookDelivery {
+  id: string;
+  object: 'webhook.delivery';
+  webhook_id: string;
+  type: JobEvent | BatchEvent | 'webhook.test';
+  url: string;
+  endpoint: string;
+  job: string | null;
+  batch: string | null;
+  status: DeliveryStatus;
+  attempt_count: number;
+  created_at: number;
+  next_attempt_at: number | null;
+  settled_at: number | null;
+}
+
+export interface WebhookDeliveryDetail extends WebhookDelivery {
+  /** The last 50, oldest first. */
+  attempts: {
+    at: number;
+    status: number | null;
+    error: string | null;
+    duration_ms: number;
+    response_head: string | null;
+  }[];
+}
+
+export interface WebhookSecret {
+  id: string;
+  object: 'webhook.secret';
+  created_at: number;
+  expires_at: number | null;
+}
+
+/** A URL that gets no more callbacks. */
+export interface WebhookEndpoint {
+  id: string;
+  object: 'webhook.endpoint';
+  url: string;
+  disabled_at: number;
+  reason: 'gone' | 'failing';
+  failing_since: number;
 }
 
 /** A page of a list, and where the next one begins. */

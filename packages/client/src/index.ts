@@ -5,11 +5,13 @@ import { createJobs } from './jobs.ts';
 import { createKeys } from './keys.ts';
 import { createModels } from './models.ts';
 import { type ClientOptions, createTransport } from './transport.ts';
+import { createWebhooks } from './webhooks.ts';
 
 export type * from './api-types.ts';
 export { isFinished } from './batches.ts';
 export { ConnectionError, HeadraceError } from './errors.ts';
 export type { CallOptions, ClientOptions } from './transport.ts';
+export { verifyWebhook, type WebhookEvent, WebhookVerificationError } from './verify-webhook.ts';
 
 export type Client = ReturnType<typeof createClient>;
 
@@ -30,5 +32,6 @@ export function createClient(options: ClientOptions) {
     models: createModels(transport),
     keys: createKeys(transport),
     embed: createEmbed(transport),
+    webhooks: createWebhooks(transport),
   };
 }

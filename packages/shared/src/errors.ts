@@ -47,6 +47,7 @@ export const ERROR_CATALOGUE = {
   job_not_finished: invalid(409, 'The job has not finished yet.'),
   batch_not_running: invalid(409, 'The batch does not run any more.'),
   batch_not_finished: invalid(409, 'The batch has not finished yet.'),
+  delivery_without_body: invalid(409, 'What was to be sent is not kept any more.'),
   idempotency_in_progress: {
     ...invalid(409, 'A request with this Idempotency-Key is still in progress.'),
     retryable: true,

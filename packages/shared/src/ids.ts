@@ -13,6 +13,8 @@ const FILE_ID = /^file-[0-9a-hjkmnp-tv-z]{26}$/;
 export const KEY_ID_PATTERN = 'key_[0-9a-hjkmnp-tv-z]{26}';
 const KEY_ID = new RegExp(`^${KEY_ID_PATTERN}$`);
 const BATCH_ID = /^batch_[0-9a-hjkmnp-tv-z]{26}$/;
+const DELIVERY_ID = /^whd_[0-9a-hjkmnp-tv-z]{26}$/;
+const ENDPOINT_ID = /^whe_[0-9a-hjkmnp-tv-z]{26}$/;
 
 // One call into the system's random source serves many ids.
 const pool = Buffer.alloc(RANDOM_CHARS * 256);
@@ -36,10 +38,40 @@ export function newFileId(nowMs: number): string {
  * creation of the batch, and is as unguessable as the batch's own.
  */
 export function batchFileId(batchId: string, kind: 'output' | 'errors'): string {
-  const made = batchId.slice(batchId.indexOf('_') + 1, -RANDOM_CHARS);
-  const hash = createHash('sha256').update(`${batchId} ${kind}`).digest();
-  const chars = Array.from(hash.subarray(0, RANDOM_CHARS), (byte) => ALPHABET.charAt(byte & 31));
-  return `file-${made}${chars.join('')}`;
+  return `file-${derived(batchId, kind)}`;
+}
+
+export interface DeliveryIds {
+  delivery: string;
+  /** The `webhook-id` of every attempt. */
+  message: string;
+}
+
+/**
+ * The ids of the delivery that tells of the end of a job or batch. They follow from its id: an end
+ * that Redis forgot and that comes once more is told of under the same `webhook-id`.
+ */
+export function deliveryIds(ofId: string): DeliveryIds {
+  return {
+    delivery: `whd_${derived(ofId, 'delivery')}`,
+    message: `msg_${derived(ofId, 'message')}`,
+  };
+}
+
+/** The id of what a tenant has had delivered to one URL; nothing of the URL can be read from it. */
+export function endpointId(tenant: string, url: string): string {
+  const hash = createHash('sha256').update(`${tenant}\n${url}`).digest();
+  return `whe_${hashChars(hash, TIME_CHARS + ORDER_CHARS + RANDOM_CHARS)}`;
+}
+
+/** Ids of a test event, which is of no job. */
+export function newTestId(nowMs: number): string {
+  return `test_${sortable(nowMs)}`;
+}
+
+/** `whs_` and 26 sortable characters. */
+export function newSecretId(nowMs: number): string {
+  return `whs_${sortable(nowMs)}`;
 }
 
 /** `batch_` and 26 sortable characters. */
@@ -77,6 +109,25 @@ export function isFileId(value: string): boolean {
 
 export function isBatchId(value: string): boolean {
   return BATCH_ID.test(value);
+}
+
+export function isDeliveryId(value: string): boolean {
+  return DELIVERY_ID.test(value);
+}
+
+export function isEndpointId(value: string): boolean {
+  return ENDPOINT_ID.test(value);
+}
+
+/** Sorts by the creation of `id`, and is as unguessable. */
+function derived(id: string, kind: string): string {
+  const made = id.slice(id.indexOf('_') + 1, -RANDOM_CHARS);
+  const hash = createHash('sha256').update(`${id} ${kind}`).digest();
+  return `${made}${hashChars(hash, RANDOM_CHARS)}`;
+}
+
+function hashChars(hash: Buffer, length: number): string {
+  return Array.from(hash.subarray(0, length), (byte) => ALPHABET.charAt(byte & 31)).join('');
 }
 
 /**

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AppError } from './errors.ts';
 import { invalidRequest } from './invalid-request.ts';
 import { PRIORITIES, type RowInput } from './queues.ts';
+import { JobWebhookSchema } from './webhooks/webhook-target.ts';
 
 const Pair = z.strictObject({ text: z.string(), text_pair: z.string().nullable().optional() });
 const TokenIds = z
@@ -29,6 +30,7 @@ export const JobRequestSchema = z
     priority: z.enum(PRIORITIES).default('normal'),
     ttl_s: z.int().min(1).max(604_800).default(86_400).describe('Expires if not started in time.'),
     timeout_s: z.int().min(1).max(3_600).default(30).describe('Fails if a run takes longer.'),
+    webhook: JobWebhookSchema.nullable().optional(),
     metadata: MetadataSchema,
   })
   .meta({ id: 'JobRequest' });

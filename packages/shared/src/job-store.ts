@@ -1,12 +1,14 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { callParts } from './call-parts.ts';
-import { firstJobIdAt } from './ids.ts';
+import { deliveryIds, firstJobIdAt } from './ids.ts';
 import { type JobRecord, JobSchema } from './jobs.ts';
 import { type JobPayload, JobPayloadSchema, type Keyspace } from './queues.ts';
 import { defineScript } from './redis.ts';
 import { encodeRecord, StoredRecord } from './stored-record.ts';
 import { createTick } from './tick.ts';
+import { callbackArgs } from './webhooks/finished-callback.ts';
+import type { WebhookTarget } from './webhooks/webhook-target.ts';
 
 /** A finished record on its way to Redis. */
 export interface FinishedJob {
@@ -19,6 +21,8 @@ export interface FinishedJob {
   tokens: number;
   /** Virtual start time of the job, to move the queue's virtual time on; null: leave it. */
   startTime: number | null;
+  /** Who is told of it, in the same step as it is written. */
+  webhook?: WebhookTarget | undefined;
   /** With which the caller holds the job in BullMQ, which forgets it in the same step. */
   lockToken?: string;
 }
@@ -54,6 +58,7 @@ const RecordSchema = z.object({
     parameters: true,
     ttl_s: true,
     timeout_s: true,
+    webhook: true,
   }).nullable(),
 });
 
@@ -62,6 +67,7 @@ export class JobStore {
   readonly #redis: Redis;
   readonly #keys: Keyspace;
   readonly #finish: (args: (string | number)[]) => Promise<unknown>;
+  readonly #dropBody: (args: (string | number)[]) => Promise<unknown>;
   readonly #enqueueFinish: (write: FinishWrite) => void;
   readonly #enqueueRead: (read: RecordRead) => void;
 
@@ -69,6 +75,7 @@ export class JobStore {
     this.#redis = redis;
     this.#keys = keys;
     this.#finish = defineScript(redis, 'finish-jobs');
+    this.#dropBody = defineScript(redis, 'drop-body');
     this.#enqueueFinish = createTick((writes) => this.#flushFinish(writes));
     this.#enqueueRead = createTick((reads) => this.#flushReads(reads));
   }
@@ -77,11 +84,12 @@ export class JobStore {
    * Writes a terminal state, unless the job already has one, and tells those who wait.
    * @returns false when the job was already finished
    */
-  finish({ record, ...finished }: FinishedJob): Promise<boolean> {
+  finish({ record, webhook, ...finished }: FinishedJob): Promise<boolean> {
     const job = { ...finished, tenant: record.tenant };
     const json = encodeRecord(record);
+    const callback = webhook === undefined ? null : callbackArgs(this.#keys, { record, webhook });
     return new Promise((resolve, reject) => {
-      this.#enqueueFinish({ job, json, resolve, reject });
+      this.#enqueueFinish({ job, json, callback, resolve, reject });
     });
   }
 
@@ -89,7 +97,7 @@ export class JobStore {
   async forget(held: HeldJob): Promise<void> {
     const job = { ...held, tenant: '', ttlMs: 1, rows: 0, tokens: 0, startTime: null };
     await new Promise((resolve, reject) => {
-      this.#enqueueFinish({ job, json: '', resolve, reject });
+      this.#enqueueFinish({ job, json: '', callback: null, resolve, reject });
     });
   }
 
@@ -161,9 +169,10 @@ export class JobStore {
     );
   }
 
-  /** Removes a finished record at once. */
+  /** Removes a finished record at once, and the result out of the delivery that told of it. */
   async remove(tenant: string, id: string): Promise<void> {
     await this.#redis.del(this.#keys.job(id));
+    await this.#dropBody([1, this.#keys.delivery(deliveryIds(id).delivery)]);
     await this.#redis.zrem(this.#keys.index(tenant), id);
   }
 
@@ -191,6 +200,9 @@ export class JobStore {
       args.push(job.id, json, Math.max(1, Math.ceil(job.ttlMs)));
       args.push(job.rows, job.tokens, job.lockToken ?? '', job.tenant);
     }
+    for (const [i, { callback }] of writes.entries()) {
+      if (callback !== null) args.push(i + 1, ...callback);
+    }
     try {
       const written = z.array(z.number()).parse(await this.#finish(args));
       for (const [i, write] of writes.entries()) write.resolve(written[i] === 1);
@@ -217,9 +229,11 @@ interface Settles<T> {
   reject: (error: unknown) => void;
 }
 interface FinishWrite extends Settles<boolean> {
-  job: Omit<FinishedJob, 'record'> & { tenant: string };
+  job: Omit<FinishedJob, 'record' | 'webhook'> & { tenant: string };
   /** The record; empty where there is none to write. */
   json: string;
+  /** What the script needs to have it told; null: nobody is told. */
+  callback: (string | number)[] | null;
 }
 interface RecordRead extends Settles<StoredRecord | null> {
   id: string;

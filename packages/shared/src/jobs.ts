@@ -87,7 +87,7 @@ export type RowOutput = z.infer<typeof RowOutput>;
 export interface JobRecord {
   tenant: string;
   job: Job;
-  retry: Pick<JobPayload, 'rows' | 'parameters' | 'ttl_s' | 'timeout_s'> | null;
+  retry: Pick<JobPayload, 'rows' | 'parameters' | 'ttl_s' | 'timeout_s' | 'webhook'> | null;
 }
 
 function seconds(ms: number): number {
@@ -156,8 +156,9 @@ export function finishedRecord(id: string, payload: JobPayload, finish: Finish):
     finished_at: seconds(finish.nowMs),
     expires_at: seconds(finish.nowMs + finish.resultTtlMs),
   };
-  const { rows, parameters, ttl_s, timeout_s } = payload;
-  const retry = finish.status === 'succeeded' ? null : { rows, parameters, ttl_s, timeout_s };
+  const { rows, parameters, ttl_s, timeout_s, webhook } = payload;
+  const again = { rows, parameters, ttl_s, timeout_s, ...(webhook && { webhook }) };
+  const retry = finish.status === 'succeeded' ? null : again;
   return { tenant: payload.tenant, job, retry };
 }
 

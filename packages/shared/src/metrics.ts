@@ -18,6 +18,8 @@ const COUNTERS = {
   tokens: ['Tokens inferred', ['model']],
   cells: ['Cells of tensor batches: real ones hold a token, padded ones do not', ['model', 'kind']],
   engine_restarts: ['Engine processes started anew', ['model', 'reason']],
+  webhook_attempts: ['Callbacks sent, by what the receiver answered', ['outcome', 'code']],
+  webhook_deliveries: ['Deliveries that are settled', ['outcome']],
   errors: ['Errors answered to callers', ['code']],
 } as const;
 
@@ -29,6 +31,7 @@ const HISTOGRAMS = {
   job_total_seconds: ['From submission to the finished record', LATENCY_BUCKETS_S, ['model']],
   batch_rows: ['Rows of a tensor batch', ROW_BUCKETS, ['model']],
   batch_infer_seconds: ['Run of a tensor batch', LATENCY_BUCKETS_S, ['model']],
+  webhook_attempt_seconds: ['Callbacks, to the head of the answer', LATENCY_BUCKETS_S, ['outcome']],
   http_request_seconds: ['HTTP requests', LATENCY_BUCKETS_S, ['method', 'route', 'status']],
 } as const;
 

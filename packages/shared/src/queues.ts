@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isJobId } from './ids.ts';
+import { WebhookTargetSchema } from './webhooks/webhook-target.ts';
 
 /** The queue of interactive jobs of one model version, such as `infer.sentiment@1`. */
 export function inferQueueName(model: string): string {
@@ -14,6 +15,8 @@ export function bulkQueueName(model: string): string {
 /** Queues of the dispatcher's own work, one job a batch. */
 export const PLAN_QUEUE = 'plan';
 export const ASSEMBLE_QUEUE = 'assemble';
+/** One job for each delivery that is not settled. */
+export const WEBHOOKS_QUEUE = 'webhooks';
 
 /** Every Redis key and channel that Headrace itself owns; BullMQ's keys stand beside them. */
 export function createKeyspace(prefix: string) {
@@ -61,6 +64,16 @@ export function createKeyspace(prefix: string) {
     bull: (queue: string, suffix: string) => `${prefix}:${queue}:${suffix}`,
     /** Hash of worker id → WorkerReport. */
     workers: `${prefix}:workers`,
+    /** Hash of a delivery: what is sent, and what came of it; its own TTL. */
+    delivery: (id: string) => `${prefix}:delivery:${id}`,
+    /** Sorted set of a tenant's delivery ids, scored by when they were made. */
+    deliveries: (tenant: string) => `${prefix}:deliveries:${tenant}`,
+    /** Hash of a URL of a tenant that fails, or is disabled. */
+    endpoint: (id: string) => `${prefix}:webhook-endpoint:${id}`,
+    /** Sorted set of a tenant's endpoints that are disabled, scored by since when. */
+    disabledEndpoints: (tenant: string) => `${prefix}:webhook-endpoints:${tenant}`,
+    /** The secrets that a tenant's callbacks are signed with, newest first, as JSON. */
+    webhookSecrets: (tenant: string) => `${prefix}:webhook-secrets:${tenant}`,
     finishedChannel: `${prefix}:finished`,
     startedChannel: `${prefix}:started`,
     cancelChannel: `${prefix}:cancel`,
@@ -96,6 +109,8 @@ export const JobPayloadSchema = z.strictObject({
   /** Estimated at submission, so that the backlog can be counted before anything is tokenized. */
   tokens: z.number(),
   retry_of: z.string().refine(isJobId).nullable(),
+  /** Who is told of its end. */
+  webhook: WebhookTargetSchema.optional(),
 });
 export type JobPayload = z.infer<typeof JobPayloadSchema>;
 

@@ -91,13 +91,20 @@ function reconnect(role: RedisRole): 1 | 2 {
   return role === 'worker' ? 2 : 1;
 }
 
+/** Stands for the content of `scripts/<name>.lua`, which several scripts share. */
+const INCLUDE = /^-- @include (\S+)$/gm;
+
+function readScript(name: string): string {
+  const lua = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
+  return lua.replace(INCLUDE, (_, included: string) => readScript(included));
+}
+
 /** Loads `scripts/<name>.lua` as the command `name` of a connection; sent by its SHA-1. */
 export function defineScript(
   redis: Redis,
   name: string,
 ): (args: (string | number)[]) => Promise<unknown> {
-  const lua = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
-  redis.defineCommand(name, { lua });
+  redis.defineCommand(name, { lua: readScript(name) });
   const command: unknown = Reflect.get(redis, name);
   if (typeof command !== 'function') throw new Error(`script ${name} could not be defined`);
   return (args) => command.apply(redis, args);

@@ -8,6 +8,11 @@ export function encodeRecord({ tenant, retry, job }: JobRecord): string {
   return JSON.stringify({ tenant, retry, job });
 }
 
+/** Bytes before the job in what `encodeRecord` gives. */
+export function bytesBeforeJob({ tenant, retry }: JobRecord): number {
+  return Buffer.byteLength(JSON.stringify({ tenant, retry })) - '}'.length + ',"job":'.length;
+}
+
 /**
  * A finished record out of Redis. It is parsed only when somebody looks inside: an embedding is
  * some 8 KB of numbers, and to parse and write them again is the API's largest cost of such a job.

@@ -14,7 +14,12 @@ const JobView = z.object({
 });
 export type JobView = z.infer<typeof JobView>;
 
-export type JobBody = { model?: string; input: string | string[]; timeout_s?: number };
+export interface JobBody {
+  model?: string;
+  input: string | string[];
+  timeout_s?: number;
+  webhook?: { url: string };
+}
 
 export interface Answer {
   status: number;

@@ -8,8 +8,8 @@ const FILE = fileURLToPath(new URL('../../../RELIABILITY.md', import.meta.url));
 const INTRODUCTION = `# Reliability
 
 What Headrace survives, with figures. \`npm run chaos\` inflicts each fault on the real processes
-(Redis, API, workers, engines) and writes this page; nothing here is written by hand. A fault keeps
-its figures until it is run again. \`npm test\` inflicts the same faults, fewer times.
+(Redis, API, workers, engines, dispatchers) and writes this page; nothing here is written by hand. A
+fault keeps its figures until it is run again. \`npm test\` inflicts the same faults, fewer times.
 
 An extra inference is a text that was handed to an engine once more. A result is never doubled by
 it: the first record of a job is the only one. Extra inferences are counted from the notices that

@@ -8,6 +8,7 @@ import {
   type LogRecord,
   type ServiceProcess,
   startApi,
+  startDispatcher,
   startWorker,
 } from '../../helpers/processes.ts';
 import {
@@ -26,6 +27,9 @@ export interface StackOptions {
   /** Workers to begin with. */
   workers?: number;
   workerEnv?: Record<string, string>;
+  /** Of all services, on top of what they need. */
+  env?: Record<string, string>;
+  dispatchers?: number;
   redis?: TestRedisOptions;
   /** Where the services find Redis, if not where it is. */
   urlOf?: (redis: TestRedis) => Promise<string>;
@@ -42,6 +46,8 @@ export interface Stack extends AsyncDisposable {
   queue: string;
   /** Workers that live. */
   workers: ServiceProcess[];
+  /** Dispatchers that live. */
+  dispatchers: ServiceProcess[];
   /** Logs of all services that were ever started. */
   logs(): LogRecord[];
   startWorker(env?: Record<string, string>): Promise<ServiceProcess>;
@@ -49,6 +55,7 @@ export interface Stack extends AsyncDisposable {
   startApi(env: Record<string, string>): Promise<ApiProcess>;
   /** Starts another worker in the place of one that has ended. */
   replace(worker: ServiceProcess): Promise<ServiceProcess>;
+  startDispatcher(): Promise<ServiceProcess>;
 }
 
 export async function startStack(options: StackOptions): Promise<Stack> {
@@ -72,6 +79,7 @@ async function build(options: StackOptions, undo: AsyncDisposableStack): Promise
     HEADRACE_PREFIX: prefix,
     HEADRACE_MODELS_DIR: modelsDir,
     HEADRACE_DEFAULT_MODEL: models[0] ?? '',
+    ...options.env,
   };
   const observer = new Observer(redis.url, keys);
   undo.defer(() => observer.stop());
@@ -87,13 +95,21 @@ async function build(options: StackOptions, undo: AsyncDisposableStack): Promise
     workers.push(worker);
     return worker;
   };
+  const dispatchers: ServiceProcess[] = [];
+  const addDispatcher = async () => {
+    const dispatcher = await startDispatcher({ env });
+    all.push(dispatcher);
+    dispatchers.push(dispatcher);
+    return dispatcher;
+  };
   const first = Array.from({ length: options.workers ?? 1 }, () => addWorker());
-  const [api] = await Promise.all([startApi({ env }), ...first]);
+  const others = Array.from({ length: options.dispatchers ?? 0 }, () => addDispatcher());
+  const [api] = await Promise.all([startApi({ env }), ...first, ...others]);
   all.push(api);
   const client = new JobClient(api.url);
   undo.defer(() => client.close());
   return {
-    ...{ redis, api, client, observer, keys, workers },
+    ...{ redis, api, client, observer, keys, workers, dispatchers },
     queue: inferQueueName(`${models[0]}@1`),
     logs: () => all.flatMap((service) => [...service.logs]),
     startWorker: addWorker,
@@ -102,6 +118,7 @@ async function build(options: StackOptions, undo: AsyncDisposableStack): Promise
       all.push(more);
       return more;
     },
+    startDispatcher: addDispatcher,
     replace(worker) {
       workers.splice(workers.indexOf(worker), 1);
       return addWorker();

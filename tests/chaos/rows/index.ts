@@ -13,7 +13,9 @@ import { sigtermWhileHung } from './12-sigterm-while-hung.ts';
 import { idempotency } from './13-idempotency.ts';
 import { hostileNames } from './14-hostile-names.ts';
 import { foreignIds } from './15-foreign-ids.ts';
+import { callbacks } from './16-callbacks.ts';
 import { insideReceivers } from './17-inside-receivers.ts';
+import { signatures } from './18-signatures.ts';
 import { hostileBodiesRow } from './19-hostile-bodies.ts';
 import { slowSockets } from './20-slow-sockets.ts';
 import { tokenizerWorstCase } from './21-tokenizer-worst-case.ts';
@@ -28,7 +30,7 @@ import { soak } from './soak.ts';
 export const ROWS: ChaosRow[] = [
   ...[workerKilled, engineKilled, rowCrashesEngine, rowMisbehaves, redisKilled, redisAway],
   ...[failover, redisFull, cpuBlocked, rollingSigterm, sigtermWhileHung, idempotency],
-  ...[hostileNames, foreignIds, insideReceivers, hostileBodiesRow, slowSockets],
-  ...[tokenizerWorstCase, rateLimit, noisyTenant, canary],
+  ...[hostileNames, foreignIds, callbacks, insideReceivers, signatures, hostileBodiesRow],
+  ...[slowSockets, tokenizerWorstCase, rateLimit, noisyTenant, canary],
   ...[soak, batch, requests],
 ];

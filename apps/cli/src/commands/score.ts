@@ -51,6 +51,7 @@ export function addScore({ program, run }: Commands): void {
         'the lines are requests for it, each with a custom_id',
       ).choices(['/v1/jobs', '/v1/embeddings']),
     )
+    .option('--webhook <url>', 'is told of the end by a signed POST')
     .option('--dry-run', 'check, count and estimate; run nothing')
     .option('--detach', 'do not wait for the results; prints the id of the batch')
     .addHelpText('after', EXAMPLES)

@@ -11,6 +11,7 @@ interface Options {
   textPair?: string;
   param?: Record<string, unknown>;
   priority?: 'high' | 'normal' | 'low';
+  webhook?: string;
   wait?: boolean;
 }
 
@@ -23,6 +24,7 @@ export function addSubmit({ program, run }: Commands): void {
     .option('--text-pair <text>', 'the second text, to each of them')
     .option('--param <key=value>', "of the model's task, such as top_k=3; repeatable", addParameter)
     .addOption(priorityOption())
+    .option('--webhook <url>', 'is told of the end by a signed POST')
     .option('-w, --wait', 'wait for the result')
     .action((texts: string[], options: Options, command: Command) =>
       run(command, async ({ client, terminal, interrupt }) => {
@@ -39,11 +41,13 @@ export function addSubmit({ program, run }: Commands): void {
     );
 }
 
-function requestOf(texts: string[], { model, textPair, param, priority }: Options): JobRequest {
+function requestOf(texts: string[], options: Options): JobRequest {
+  const { model, textPair, param, priority, webhook } = options;
   return {
     ...(model === undefined ? {} : { model }),
     input: textPair === undefined ? texts : texts.map((text) => ({ text, text_pair: textPair })),
     ...(param === undefined ? {} : { parameters: param }),
     ...(priority === undefined ? {} : { priority }),
+    ...(webhook === undefined ? {} : { webhook: { url: webhook } }),
   };
 }

@@ -17,6 +17,7 @@ export interface ScoreOptions {
   param?: Record<string, unknown>;
   priority?: 'high' | 'normal' | 'low';
   window?: string;
+  webhook?: string;
   dryRun?: boolean;
 }
 
@@ -27,10 +28,11 @@ export type NewBatch = Omit<BatchRequest, 'input_file_id'>;
  * @throws Failure when the options contradict one another
  */
 export function batchRequest(input: string, output: string, options: ScoreOptions): NewBatch {
-  const { priority, window, dryRun } = options;
+  const { priority, window, webhook, dryRun } = options;
   const common = {
     ...(priority === undefined ? {} : { priority }),
     ...(window === undefined ? {} : { completion_window: window }),
+    ...(webhook === undefined ? {} : { webhook: { url: webhook } }),
     ...(dryRun === true ? { dry_run: true } : {}),
   };
   const { endpoint } = options;

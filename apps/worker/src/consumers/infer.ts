@@ -252,6 +252,7 @@ export class InferConsumer {
     const finished = {
       ...{ id, queue, lockToken, record: outcome.record, ttlMs: resultTtlMs },
       ...{ rows: payload.rows.length, tokens: payload.tokens, startTime: this.#virtualTime(score) },
+      webhook: payload.webhook,
     };
     if (await storeResult(store, finished, log)) this.#measure(outcome);
   }

@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { deliveryIds } from '../ids.ts';
 import { ONCE_TTL_MS, type OnceKeep } from '../once.ts';
-import type { Keyspace } from '../queues.ts';
+import { type Keyspace, WEBHOOKS_QUEUE } from '../queues.ts';
 import { defineScript } from '../redis.ts';
 import {
   type BatchDefinition,
@@ -55,6 +56,8 @@ export type BatchOutcome =
   | { kind: 'too-many' }
   /** What was kept with the batch that came first under the Idempotency-Key. */
   | { kind: 'stored-before'; kept: string };
+/** Of `move-batch.lua`, that only the end of a batch needs. */
+const END_ARGS = 8;
 
 type Fields = Record<string, string | number>;
 
@@ -135,9 +138,18 @@ export class BatchStore {
   ): Promise<boolean> {
     const { batch, liveBatches, batchChunks, endedBatches } = this.#keys;
     const keys = [batch(id), liveBatches, batchChunks(id), endedBatches];
-    const end = isTerminal(to) ? [FINISHED_TTL_MS, Date.now() + partsKeptMs] : ['', ''];
+    const none = Array<string>(END_ARGS).fill('');
+    const end = isTerminal(to) ? this.#endArgs(id, partsKeptMs) : none;
     const pairs = Object.entries(fields).flat();
     return (await this.#move([4, ...keys, from.join(','), to, id, ...end, ...pairs])) === 1;
+  }
+
+  #endArgs(id: string, partsKeptMs: number): (string | number)[] {
+    const now = Date.now();
+    const { delivery, message } = deliveryIds(id);
+    const { delivery: keyOf, deliveries, bull } = this.#keys;
+    const callback = [keyOf(delivery), deliveries(''), bull(WEBHOOKS_QUEUE, '')];
+    return [FINISHED_TTL_MS, now + partsKeptMs, ...callback, delivery, message, now];
   }
 
   /** Batches that have ended and whose parts may go. */

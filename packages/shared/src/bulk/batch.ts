@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isBatchId, isFileId } from '../ids.ts';
 import { PRIORITIES } from '../queues.ts';
+import { WebhookTargetSchema } from '../webhooks/webhook-target.ts';
 import { DocumentOutputSchema, DocumentsSchema } from './documents.ts';
 import { ColumnSchema } from './table.ts';
 
@@ -73,6 +74,8 @@ export const BatchDefinitionSchema = z.object({
   retry_of: z.string().refine(isBatchId).nullable().default(null),
   /** How long the files of results are kept; null: as the dispatcher is configured. */
   output_ttl_s: z.number().nullable().default(null),
+  /** Who is told of its end. */
+  webhook: WebhookTargetSchema.nullable().default(null),
 });
 export type BatchDefinition = z.infer<typeof BatchDefinitionSchema>;
 

@@ -5,8 +5,14 @@
 -- ARGV[1] channel  ARGV[2] virtual time reached, or ''  ARGV[3] prefix of BullMQ's job keys
 -- then for each record: id, JSON or '' for none, TTL in ms, rows, tokens, lock token or '' if not held,
 -- tenant
+-- then for each record that calls back when it is written: its place among the records from 1, bytes
+-- before the job in its JSON, key of the delivery, the tenant's list of them, prefix of BullMQ's keys
+-- of their queue, timestamp in ISO 8601, and fields of the delivery: id, message, tenant, url, type,
+-- of, created_ms, ttl_ms
 -- Returns 1 for each record that was written, 0 for each that was refused or is none.
+-- @include add-delivery
 local FIELDS = 7
+local CALLBACK_FIELDS = 14
 local written = {}
 local ids = {}
 local last = ''
@@ -39,6 +45,19 @@ for i = 5, #KEYS do
     tenants[tenant] = (tenants[tenant] or 0) + ARGV[at + 3]
   end
   if token ~= '' then forget(id, token) end
+end
+for at = 4 + (#KEYS - 4) * FIELDS, #ARGV, CALLBACK_FIELDS do
+  local place = tonumber(ARGV[at])
+  if written[place] == 1 then
+    local json = ARGV[4 + (place - 1) * FIELDS + 1]
+    local kind = ARGV[at + 10]
+    addDelivery({ key = ARGV[at + 2], index = ARGV[at + 3], queue = ARGV[at + 4] }, {
+      id = ARGV[at + 6], message = ARGV[at + 7], tenant = ARGV[at + 8], url = ARGV[at + 9],
+      type = kind, of = ARGV[at + 11], created_ms = ARGV[at + 12], ttl_ms = ARGV[at + 13],
+      body = '{"type":"' .. kind .. '","timestamp":"' .. ARGV[at + 5] .. '","data":'
+        .. string.sub(json, ARGV[at + 1] + 1, -2) .. '}',
+    })
+  end
 end
 if #freed > 0 then redis.call('SREM', KEYS[3], unpack(freed)) end
 if redis.call('EXISTS', KEYS[1]) == 1 then

@@ -1,0 +1,146 @@
+import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
+import { endpointId } from '@headrace/shared/ids.ts';
+import type { Metrics } from '@headrace/shared/metrics.ts';
+import type { DeliveryState } from '@headrace/shared/webhooks/delivery.ts';
+import type { AttemptOutcome, DeliveryStore } from '@headrace/shared/webhooks/delivery-store.ts';
+import type { EndpointStore } from '@headrace/shared/webhooks/endpoint-store.ts';
+import type { SecretStore } from '@headrace/shared/webhooks/secret-store.ts';
+import { z } from 'zod';
+import { type AttemptResult, attemptDelivery } from '../webhooks/attempt.ts';
+import { batchBody } from '../webhooks/batch-body.ts';
+import type { CallbackClient } from '../webhooks/callback-client.ts';
+import { EndpointSlots } from '../webhooks/endpoint-slots.ts';
+import { nextDelayMs } from '../webhooks/schedule.ts';
+
+export interface DeliverDeps {
+  deliveries: DeliveryStore;
+  endpoints: EndpointStore;
+  secrets: SecretStore;
+  batches: BatchStore;
+  client: CallbackClient;
+  metrics: Metrics;
+  /** The wait before each attempt, of which the first is 0. */
+  scheduleMs: number[];
+  timeoutMs: number;
+  /** After how long of nothing but failures an endpoint is disabled. */
+  disableAfterMs: number;
+  /** Attempts that run at once. */
+  concurrency: number;
+  /** Ends attempts that run: another dispatcher makes them. */
+  signal: AbortSignal;
+  now?: () => number;
+}
+
+/** What a job of the queue of deliveries carries. */
+const DeliveryJob = z.object({ delivery: z.string(), round: z.number() });
+
+/** A slow receiver has this share of all attempts at most. */
+const SHARE_OF_ONE = 4;
+const PATIENCE_MS = 1_000;
+/** How long a delivery to a slow receiver stands aside. */
+const ASIDE_MS = 5_000;
+/** Bodies that are held at once; a result may have 16 MB, and be held as text and as bytes. */
+const MAX_HELD_BYTES = 32 * 2 ** 20;
+/** How long a body that does not fit beside the others stays in Redis. */
+const ROOM_MS = 250;
+
+/**
+ * Takes a delivery one step on. It may be called for the same delivery again, after a crash: what is
+ * settled stays, what is not due waits, and an attempt of which nothing was recorded is repeated.
+ * @returns when to come again, in ms; null when the delivery is settled
+ */
+export function createDeliver(deps: DeliverDeps): (job: unknown) => Promise<number | null> {
+  const { deliveries, endpoints, metrics, concurrency, now = Date.now } = deps;
+  const perEndpoint = Math.max(1, Math.ceil(concurrency / SHARE_OF_ONE));
+  const slots = new EndpointSlots({ perEndpoint, patienceMs: PATIENCE_MS });
+  let heldBytes = 0;
+
+  /** Not all at once. */
+  const later = (ms: number) => Math.ceil(now() + ms * (1 + Math.random()));
+
+  async function record(delivery: DeliveryState, outcome: Outcome): Promise<number | null> {
+    const { disableAfterMs } = deps;
+    const full = { ...outcome, nowMs: now(), disableAfterMs };
+    const status = await deliveries.record(delivery, full);
+    if (status === 'pending') return outcome.nextMs;
+    if (status !== null) metrics.counters.webhook_deliveries.inc({ outcome: status });
+    return null;
+  }
+
+  async function attempt(delivery: DeliveryState, body: string): Promise<number | null> {
+    const { client, timeoutMs, signal, secrets } = deps;
+    const nowMs = now();
+    const live = await secrets.ensure(delivery.tenant, nowMs);
+    const options = { client, secrets: live.map(({ secret }) => secret), timeoutMs, nowMs, signal };
+    const result = await attemptDelivery(delivery, body, options);
+    measure(metrics, result);
+    return record(delivery, outcomeOf(delivery, result, { ...deps, nowMs: now() }));
+  }
+
+  /** With a body that finds room beside those of the attempts that run. */
+  async function send(delivery: DeliveryState): Promise<number | null> {
+    const { bytes } = delivery;
+    if (heldBytes > 0 && heldBytes + bytes > MAX_HELD_BYTES) return later(ROOM_MS);
+    heldBytes += bytes;
+    try {
+      const body = await bodyOf(deps, delivery);
+      if (body === null) return await record(delivery, unsent(delivery, 'failed'));
+      return await attempt(delivery, body);
+    } finally {
+      heldBytes -= bytes;
+    }
+  }
+
+  return async (job) => {
+    const { delivery: id, round } = DeliveryJob.parse(job);
+    const delivery = await deliveries.read(id);
+    if (delivery?.status !== 'pending' || delivery.round !== round) return null;
+    if (delivery.next_ms !== null && delivery.next_ms > now()) return delivery.next_ms;
+    const { tenant, url } = delivery;
+    if (await endpoints.isDisabled(tenant, url)) {
+      return record(delivery, unsent(delivery, 'disabled'));
+    }
+    const release = await slots.take(endpointId(tenant, url));
+    if (release === null) return later(ASIDE_MS);
+    try {
+      return await send(delivery);
+    } finally {
+      release();
+    }
+  };
+}
+
+type Outcome = Omit<AttemptOutcome, 'nowMs' | 'disableAfterMs'>;
+
+/** A job's end brings its body along; that of a batch is made of the batch. */
+async function bodyOf(deps: DeliverDeps, delivery: DeliveryState): Promise<string | null> {
+  return (await deps.deliveries.body(delivery.id)) ?? batchBody(deps.batches, delivery);
+}
+
+/** No attempt was made, and none is. */
+function unsent({ step }: DeliveryState, status: 'failed' | 'disabled'): Outcome {
+  return { attempt: null, nextMs: null, step, endpoint: null, status };
+}
+
+function outcomeOf(
+  { step }: DeliveryState,
+  { attempt, outcome, retryAfterMs }: AttemptResult,
+  { scheduleMs, nowMs }: Pick<DeliverDeps, 'scheduleMs'> & { nowMs: number },
+): Outcome {
+  const made = { attempt, step: step + 1 };
+  if (outcome === 'delivered') {
+    return { ...made, status: 'delivered', nextMs: null, endpoint: 'good' };
+  }
+  const endpoint = outcome === 'gone' ? 'gone' : 'bad';
+  const failure = { attempts: made.step, retryAfterMs, random: Math.random() };
+  const delayMs = nextDelayMs(scheduleMs, failure);
+  if (delayMs === null) return { ...made, status: 'failed', nextMs: null, endpoint };
+  return { ...made, status: 'pending', nextMs: Math.ceil(nowMs + delayMs), endpoint };
+}
+
+function measure(metrics: Metrics, { attempt, outcome }: AttemptResult): void {
+  const { status, error, duration_ms } = attempt;
+  const code = status === null ? (error ?? '') : `${Math.floor(status / 100)}xx`;
+  metrics.counters.webhook_attempts.inc({ outcome, code });
+  metrics.histograms.webhook_attempt_seconds.observe({ outcome }, duration_ms / 1000);
+}

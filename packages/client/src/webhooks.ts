@@ -1,0 +1,82 @@
+import type {
+  DeliveryStatus,
+  Page,
+  WebhookDelivery,
+  WebhookDeliveryDetail,
+  WebhookEndpoint,
+  WebhookSecret,
+} from './api-types.ts';
+import type { CallOptions, Transport } from './transport.ts';
+
+export interface DeliveryQuery extends CallOptions {
+  /** Of one job. */
+  job?: string | undefined;
+  /** Of one batch. */
+  batch?: string | undefined;
+  status?: DeliveryStatus | undefined;
+  /** Deliveries of a page, 100 at most. */
+  limit?: number | undefined;
+  /** The `last_id` of the page before. */
+  after?: string | undefined;
+}
+
+interface List<T> {
+  object: 'list';
+  data: T[];
+}
+
+const BASE = '/v1/webhooks';
+
+/** The log of callbacks, the secrets that sign them, and the URLs that get no more of them. */
+export function createWebhooks(transport: Transport) {
+  return {
+    deliveries({ job, batch, status, limit, after, ...call }: DeliveryQuery = {}) {
+      const query = { job, batch, status, limit, after };
+      return transport.json<Page<WebhookDelivery>>({ ...call, path: `${BASE}/deliveries`, query });
+    },
+
+    /** A delivery and its attempts. */
+    delivery(id: string, call: CallOptions = {}): Promise<WebhookDeliveryDetail> {
+      return transport.json({ ...call, path: deliveryPath(id) });
+    },
+
+    /** Sends it again, under its `webhook-id`. */
+    redeliver(id: string, call: CallOptions = {}): Promise<WebhookDeliveryDetail> {
+      return transport.json({ ...call, method: 'POST', path: `${deliveryPath(id)}/redeliver` });
+    },
+
+    /** Sends a test event; the delivery tells what came of it. */
+    test(url: string, call: CallOptions = {}): Promise<WebhookDeliveryDetail> {
+      return transport.json({ ...call, method: 'POST', path: `${BASE}/test`, json: { url } });
+    },
+
+    async secrets(call: CallOptions = {}): Promise<WebhookSecret[]> {
+      return (await transport.json<List<WebhookSecret>>({ ...call, path: `${BASE}/secrets` })).data;
+    },
+
+    /** A new secret, shown this once; the one before stays good for `overlapS` (a day). */
+    rotateSecret({ overlapS, ...call }: CallOptions & { overlapS?: number } = {}) {
+      return transport.json<WebhookSecret & { secret: string }>({
+        ...call,
+        method: 'POST',
+        path: `${BASE}/secrets`,
+        json: overlapS === undefined ? {} : { overlap_s: overlapS },
+      });
+    },
+
+    /** URLs that are disabled. */
+    async endpoints(call: CallOptions = {}): Promise<WebhookEndpoint[]> {
+      const path = `${BASE}/endpoints`;
+      return (await transport.json<List<WebhookEndpoint>>({ ...call, path })).data;
+    },
+
+    async enable(id: string, call: CallOptions = {}): Promise<void> {
+      const path = `${BASE}/endpoints/${encodeURIComponent(id)}/enable`;
+      await transport.send({ ...call, method: 'POST', path });
+    },
+  };
+}
+
+function deliveryPath(id: string): string {
+  return `${BASE}/deliveries/${encodeURIComponent(id)}`;
+}

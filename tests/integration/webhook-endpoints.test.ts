@@ -1,0 +1,98 @@
+/** What becomes of receivers over days: with the real stores, and a clock of the test's own. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
+import { createLogger } from '@headrace/shared/logger.ts';
+import { createMetrics } from '@headrace/shared/metrics.ts';
+import { createKeyspace } from '@headrace/shared/queues.ts';
+import { connectRedis } from '@headrace/shared/redis.ts';
+import { DeliveryStore } from '@headrace/shared/webhooks/delivery-store.ts';
+import { EndpointStore } from '@headrace/shared/webhooks/endpoint-store.ts';
+import { SecretStore } from '@headrace/shared/webhooks/secret-store.ts';
+import type { Redis } from 'ioredis';
+import { createDeliver } from '../../apps/dispatcher/src/consumers/webhook.ts';
+import { startRedis, type TestRedis, testPrefix } from '../helpers/redis.ts';
+
+const DAY_MS = 86_400_000;
+const START_MS = 1_800_000_000_000;
+const TENANT = 'default';
+const URL = 'https://example.com/hook';
+
+let server: TestRedis;
+let redis: Redis;
+before(async () => {
+  server = await startRedis();
+  const log = createLogger({ service: 'test', level: 'silent' });
+  redis = connectRedis({ url: server.url, role: 'worker', name: 'test', log });
+});
+after(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+/** @param statuses what the receiver answers, one attempt after the other; the last one stays */
+function setUp(statuses: number[]) {
+  const keys = createKeyspace(testPrefix());
+  const deliveries = new DeliveryStore(redis, keys);
+  const endpoints = new EndpointStore(redis, keys);
+  const metrics = createMetrics();
+  const clock = { nowMs: START_MS };
+  let posts = 0;
+  const deliver = createDeliver({
+    ...{ deliveries, endpoints, metrics, concurrency: 4, timeoutMs: 1_000 },
+    secrets: new SecretStore(redis, keys),
+    batches: new BatchStore(redis, keys),
+    client: {
+      async post() {
+        const status = statuses[Math.min(posts++, statuses.length - 1)] ?? 0;
+        return { status, headers: {}, head: '', durationMs: 1 };
+      },
+    },
+    scheduleMs: [0, ...Array<number>(20).fill(DAY_MS)],
+    disableAfterMs: 5 * DAY_MS,
+    signal: new AbortController().signal,
+    now: () => clock.nowMs,
+  });
+  const send = async () => {
+    const event = { tenant: TENANT, url: URL, nowMs: clock.nowMs, ttlS: 30 * 86_400 };
+    const delivery = await deliveries.addTest(event);
+    let nextMs = await deliver({ delivery, round: 0 });
+    while (nextMs !== null) {
+      clock.nowMs = nextMs;
+      nextMs = await deliver({ delivery, round: 0 });
+    }
+    const state = await deliveries.read(delivery);
+    assert.ok(state);
+    return { ...state, attempts: await deliveries.attempts(state) };
+  };
+  return { endpoints, clock, send, stop: () => metrics.stop() };
+}
+
+describe('an endpoint', () => {
+  test('that does nothing but fail for five days is disabled', async (t) => {
+    const { endpoints, clock, send, stop } = setUp([500]);
+    t.after(stop);
+    const { status, attempts } = await send();
+    assert.equal(status, 'disabled');
+    const last = attempts.pop();
+    assert.ok(attempts.every(({ at }) => at * 1000 < START_MS + 5 * DAY_MS));
+    assert.ok(Number(last?.at) * 1000 >= START_MS + 5 * DAY_MS);
+    const [endpoint] = await endpoints.list(TENANT, 10);
+    assert.deepEqual([endpoint?.url, endpoint?.reason], [URL, 'failing']);
+    assert.deepEqual(
+      [endpoint?.failing_since, endpoint?.disabled_at],
+      [START_MS / 1000, clock.nowMs / 1000],
+    );
+    assert.deepEqual((await send()).attempts, []);
+    assert.ok(await endpoints.enable(TENANT, endpoint?.id ?? ''));
+    assert.ok((await send()).attempts.length > 1);
+  });
+
+  test('that takes one callback in between begins anew', async (t) => {
+    const { endpoints, send, stop } = setUp([500, 500, 500, 200, 500, 500, 500, 200]);
+    t.after(stop);
+    for (let i = 0; i < 2; i++) assert.equal((await send()).status, 'delivered');
+    assert.deepEqual(await endpoints.list(TENANT, 10), []);
+    assert.equal(await endpoints.isDisabled(TENANT, URL), false);
+  });
+});

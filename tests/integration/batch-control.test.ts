@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { planBlobKey } from '@headrace/shared/bulk/batch-blobs.ts';
+import { encodePlan } from '@headrace/shared/bulk/chunk-plan.ts';
 import { createLogger } from '@headrace/shared/logger.ts';
 import {
   bulkQueueName,
@@ -105,6 +109,27 @@ describe('a batch', () => {
     const batch = await batches.finished(id);
     assert.deepEqual([batch.status, batch.request_counts.total], ['expired', 0]);
     assert.deepEqual([batch.output_file_id, batch.error_file_id], [null, null]);
+  });
+
+  test('that is cancelled as its plan is written keeps nothing of it; a retry runs all rows', async () => {
+    await system.dispatcher.stop();
+    const rows = `text\n${'a\nb\n'.repeat(20)}`;
+    const request = { model: MODEL, documents: { format: 'csv' } };
+    const { id } = await batches.create(rows, request);
+    const { HEADRACE_BLOBS: blobs = '' } = system.env;
+    const plan = join(blobs, planBlobKey(id));
+    mkdirSync(dirname(plan), { recursive: true });
+    writeFileSync(plan, encodePlan([{ startByte: 0, endByte: 30, firstLine: 2, rows: 2 }], []));
+    await batches.post(`/${id}/cancel`);
+    system.dispatcher = await startDispatcher({ env: system.env });
+    const batch = await batches.finished(id);
+    assert.deepEqual(
+      [batch.status, batch.output_file_id, batch.error_file_id],
+      ['cancelled', null, null],
+    );
+    const again = await batches.finished((await batches.post(`/${id}/retry`)).id);
+    assert.deepEqual([again.status, again.retry_of], ['completed', id]);
+    assert.deepEqual(again.request_counts, { total: 40, completed: 40, failed: 0 });
   });
 
   test('that is cancelled while it is planned is read no further', async () => {

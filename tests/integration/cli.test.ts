@@ -293,6 +293,7 @@ describe('a batch', () => {
     write('many.csv', many(3_000));
     const args = ['score', 'many.csv', ...SCORE, '-o', 'rest.csv', '--detach', '--json'];
     const { id } = z.object({ id: z.string() }).parse(JSON.parse(await ok(...args)));
+    for await (const { progress } of client.batches.watch(id)) if (progress.rows_done > 0) break;
     await client.batches.pause(id);
     assert.match(await ok('cancel', id), /cancel/);
     const ended = await run(['wait', id, '--json']);

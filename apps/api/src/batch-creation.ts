@@ -3,6 +3,7 @@ import {
   type BatchDefinition,
   BatchStateSchema,
   isTerminal,
+  neverPlanned,
   type StoredBatch,
   windowSeconds,
 } from '@headrace/shared/bulk/batch.ts';
@@ -105,7 +106,7 @@ export function createBatchCreation(deps: BatchesDeps, { find, view, render }: L
       admit();
       const { definition, state } = await find(tenant, id);
       if (!isTerminal(state.status)) throw new AppError('batch_not_finished');
-      if (state.error_file_id === null) {
+      if (state.error_file_id === null && !neverPlanned(state)) {
         throw new AppError('invalid_request', { message: 'No row of the batch has failed.' });
       }
       await checkInput(deps, tenant, definition);

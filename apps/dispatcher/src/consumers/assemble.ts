@@ -53,9 +53,11 @@ export function createAssemble(deps: AssembleDeps): (id: string) => Promise<void
 
   async function finish(batch: StoredBatch): Promise<void> {
     const { id } = batch.definition;
-    const plan = await deps.plans.read(id);
+    // A plan that was written as the batch was cancelled never came to hold.
+    const isPlanned = batch.state.chunks > 0;
+    const plan = isPlanned ? await deps.plans.read(id) : null;
     try {
-      if (plan === null && batch.state.chunks > 0) throw new BlobError('missing', 'no plan');
+      if (plan === null && isPlanned) throw new BlobError('missing', 'no plan');
       const output = await writeFile(deps, batch, { kind: 'output', plan, now });
       const errors = await writeFile(deps, batch, { kind: 'errors', plan, now });
       await end(batch, batch.state.outcome, {

@@ -72,7 +72,7 @@ export class InputReading {
     const { definition } = this.#batch;
     const input = await this.#open();
     const compression = await inputCompression(input, definition);
-    const isWhole = definition.retry_of === null;
+    const isWhole = this.#errorFile === null;
     const canBeCut = isWhole && compression === 'none' && hasLines(definition);
     let columns: Column[] | null = null;
     if (canBeCut) await this.#readLines(input, signal);

@@ -1,4 +1,9 @@
-import type { BatchDefinition, BatchError, StoredBatch } from '@headrace/shared/bulk/batch.ts';
+import {
+  type BatchDefinition,
+  type BatchError,
+  neverPlanned,
+  type StoredBatch,
+} from '@headrace/shared/bulk/batch.ts';
 import { planBlobKey } from '@headrace/shared/bulk/batch-blobs.ts';
 import { inputFailure } from '@headrace/shared/bulk/batch-failures.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
@@ -36,11 +41,12 @@ class Unwanted extends Error {}
 export function createPlan(deps: PlanDeps): Plan {
   const { batches, blobs, now = Date.now } = deps;
 
-  /** Of the batch that this one tries again. */
+  /** Of the batch that this one tries again; null when all of its rows are to be read. */
   async function errorFileOf({ retry_of }: BatchDefinition): Promise<string | null> {
     if (retry_of === null) return null;
-    const file = (await batches.read(retry_of))?.state.error_file_id ?? null;
-    if (file !== null) return file;
+    const earlier = await batches.read(retry_of);
+    if (earlier !== null && neverPlanned(earlier.state)) return null;
+    if (earlier?.state.error_file_id) return earlier.state.error_file_id;
     throw new FormatError('retry_of_gone', 'The batch to be tried again does not exist any more.');
   }
 

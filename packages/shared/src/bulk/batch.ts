@@ -158,6 +158,11 @@ export interface StoredBatch {
   state: BatchState;
 }
 
+/** It was cancelled, or expired, before its rows were known: all of them are left. */
+export function neverPlanned({ status, chunks }: BatchState): boolean {
+  return chunks === 0 && (status === 'cancelled' || status === 'expired');
+}
+
 const Time = z.number().nullable();
 
 const SCORING_VIEW = {

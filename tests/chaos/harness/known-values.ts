@@ -2,8 +2,9 @@ import { type Client, createClient, type WebhookDelivery } from '@headrace/clien
 import { answer, type Receiver } from '../../helpers/receiver.ts';
 import { endOfBatch } from './batch-end.ts';
 import { deliveriesOnce } from './deliveries.ts';
+import { rightBodies } from './hostile-values.ts';
 import { inLanes } from './load.ts';
-import type { KnownValues } from './random-requests.ts';
+import type { Known } from './random-requests.ts';
 
 /** So many that not all are deleted before another request asks for them. */
 const JOBS = 100;
@@ -16,7 +17,7 @@ const GONE_RECEIVERS = 10;
 const WAITING = 'tiny-nan';
 
 /** What there is that requests can ask for: of everything some, in different states. */
-export async function createKnown(baseUrl: string, receiver: Receiver): Promise<KnownValues> {
+export async function createKnown(baseUrl: string, receiver: Receiver): Promise<Known> {
   const client = createClient({ baseUrl });
   const gone = Array.from({ length: GONE_RECEIVERS }, (_, i) => `/gone/${i}`);
   for (const path of gone) receiver.on(path, answer(410));
@@ -30,7 +31,7 @@ export async function createKnown(baseUrl: string, receiver: Receiver): Promise<
   const tests = await inLanes(urls, (url) => client.webhooks.test(url));
   const isMade = ({ attempt_count }: WebhookDelivery) => attempt_count > 0;
   const deliveries = (await deliveriesOnce(client, isMade)).map(({ id }) => id);
-  return {
+  const values = {
     ...{ jobs, files, batches, keys },
     webhooks: [...deliveries.slice(0, GONE_RECEIVERS), ...tests.map(({ endpoint }) => endpoint)],
     models: ['tiny-classifier', 'tiny-embedder@1'],
@@ -46,6 +47,16 @@ export async function createKnown(baseUrl: string, receiver: Receiver): Promise<
     wait: ['0', '1'],
     prefer: ['wait=1', 'respond-async'],
   };
+  const bodies = { ...rightBodies(webhook.url), 'POST /v1/batches': batchesOf(files, webhook) };
+  return { values, bodies };
+}
+
+function batchesOf(files: string[], webhook: Target): object[] {
+  const documents = { format: 'jsonl', text: 'text' };
+  return files.flatMap((input_file_id) => [
+    { input_file_id, endpoint: '/v1/jobs', webhook },
+    { input_file_id, model: 'tiny-classifier', documents, output: { format: 'csv', join: true } },
+  ]);
 }
 
 interface Target {

@@ -4,7 +4,7 @@ import { type Contract, createContract } from '../../helpers/contract.ts';
 import { startReceiver } from '../../helpers/receiver.ts';
 import { readApiDocument } from '../harness/api-document.ts';
 import { createKnown } from '../harness/known-values.ts';
-import { type KnownValues, type RandomRequest, randomRequest } from '../harness/random-requests.ts';
+import { type Known, type RandomRequest, randomRequest } from '../harness/random-requests.ts';
 import { untilReady } from '../harness/ready.ts';
 import { type ChaosRow, judge, type Scale } from '../harness/row.ts';
 
@@ -43,7 +43,7 @@ export const requests: ChaosRow = {
 
 interface Sending {
   url: string;
-  known: KnownValues;
+  known: Known;
   say(text: string): void;
   scale: Scale;
 }

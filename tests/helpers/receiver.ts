@@ -28,6 +28,8 @@ export interface Receiver {
   on(path: string, behaviour: Behaviour): void;
   /** All that came so far at a path. */
   at(path: string): Received[];
+  /** All that came so far. */
+  all(): Received[];
   /** Resolves when `count` have come at a path. */
   until(path: string, count: number): Promise<Received[]>;
   /** Resolves when `count` more have come, wherever. */
@@ -70,6 +72,7 @@ export async function startReceiver(): Promise<Receiver> {
   const { port } = server.address() as AddressInfo;
   return {
     ...{ port, at },
+    all: () => [...all.values()].flat(),
     url: (path) => `http://127.0.0.1:${port}${path}`,
     on: (path, behaviour) => void behaviours.set(path, behaviour),
     async until(path, count) {

@@ -19,6 +19,9 @@ const SAMPLES: Record<string, unknown> = {
   metadata: { order: '1' },
   expires_at: null,
 };
+const JSON_TYPE = { 'content-type': 'application/json' };
+/** Those that every operation takes. */
+const HEADERS = ['x-request-id', 'content-type', 'authorization'];
 const VISIBLE = /^[\x20-\x7e]{0,8000}$/;
 
 /** Requests that have a value in every place where a caller may put one, one place each. */
@@ -30,20 +33,24 @@ export function* hostileRequests(
   const encoded = encodeURIComponent(value.toWellFormed());
   for (const operation of operations) {
     const { method } = operation;
+    const bodies = bodiesOf(operation, resolve, known);
+    const [right] = bodies;
+    const sent = right === undefined ? {} : { body: JSON.stringify(right) };
     const path = operation.path.replace(/\{\w+\}/, encoded);
-    if (path !== operation.path) yield { method, path, headers: {} };
+    if (path !== operation.path) yield { method, path, headers: JSON_TYPE, ...sent };
     const plain = operation.path.replace(/\{\w+\}/, 'none');
     const of = (place: string) => operation.parameters.filter((each) => each.in === place);
     const queries = [...of('query').map(({ name }) => `${name}=${encoded}`), `${encoded}=1`];
-    for (const query of queries) yield { method, path: `${plain}?${query}`, headers: {} };
-    const names = [...of('header').map(({ name }) => name), 'x-request-id', 'content-type'];
-    for (const name of VISIBLE.test(value) ? names : []) {
-      yield { method, path: plain, headers: { [name]: value } };
+    for (const query of queries) {
+      yield { method, path: `${plain}?${query}`, headers: JSON_TYPE, ...sent };
     }
-    for (const body of bodiesOf(operation, resolve, known)) {
-      const headers = { 'content-type': 'application/json' };
+    const names = [...of('header').map(({ name }) => name), ...HEADERS];
+    for (const name of VISIBLE.test(value) ? names : []) {
+      yield { method, path: plain, headers: { ...JSON_TYPE, [name]: value }, ...sent };
+    }
+    for (const body of bodies) {
       for (const hostile of withValue(body, value)) {
-        yield { method, path: plain, headers, body: JSON.stringify(hostile) };
+        yield { method, path: plain, headers: JSON_TYPE, body: JSON.stringify(hostile) };
       }
     }
     if (operation.body?.type === 'multipart/form-data') yield* uploads(operation, value);

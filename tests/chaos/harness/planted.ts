@@ -23,37 +23,55 @@ export interface Planted {
   refused: number;
 }
 
+interface Planting {
+  /** Of the API. */
+  url: string;
+  word: string;
+  /** URLs that are called back. */
+  receivers: string[];
+}
+
 /** Puts a word wherever a caller may put text: right requests, wrong ones, and files. */
-export async function plant(url: string, word: string): Promise<Planted> {
-  const late = await plantLate(url, word);
-  const jobs = await plantJobs(url, word);
+export async function plant({ url, word, receivers }: Planting): Promise<Planted> {
+  const late = await plantLate({ url, word, receivers });
+  const jobs = await plantJobs({ url, word, receivers });
   const refusals = await plantRefused(url, word);
-  await plantBatches(url, word);
+  await plantBatches({ url, word, receivers });
   const page = await (await fetch(`${url}/v1/files`)).json();
   const { data } = z.object({ data: z.array(FileSchema) }).parse(page);
   return { jobs: [...jobs, ...late], files: data.map(({ id }) => id), ...refusals };
 }
 
 /** Jobs that no worker takes before their time is over, and that nobody asks for. */
-async function plantLate(url: string, word: string): Promise<string[]> {
+async function plantLate({ url, word, receivers }: Planting): Promise<string[]> {
   const { jobs } = createClient({ baseUrl: url });
-  const pairs = formsOf(word).map((text) => ({ text, text_pair: text }));
-  const late = pairs.map((input) => jobs.submit({ model: 'tiny-pairs', input, ttl_s: 1 }));
+  const webhook = inTurn(receivers);
+  const late = formsOf(word).map((text) => {
+    const request = { model: 'tiny-pairs', input: { text, text_pair: text }, ttl_s: 1 };
+    return jobs.submit({ ...request, metadata: { text }, webhook: webhook() });
+  });
   return (await Promise.all(late)).map(({ id }) => id);
 }
 
+/** @returns what gives each of the URLs in turn */
+function inTurn(urls: string[]): () => { url: string } {
+  let turn = 0;
+  return () => ({ url: urls[turn++ % urls.length] ?? '' });
+}
+
 /** @returns jobs that have finished in every way */
-export async function plantJobs(url: string, word: string): Promise<string[]> {
+export async function plantJobs({ url, word, receivers }: Planting): Promise<string[]> {
   const { jobs } = createClient({ baseUrl: url });
+  const webhook = inTurn(receivers);
   const plantForm = async (form: string) => {
-    const metadata = { [form.slice(0, 64)]: form };
-    const fine = await jobs.submit({ input: [form, `the cat ${form}`], metadata });
+    const more = () => ({ metadata: { [form.slice(0, 64)]: form }, webhook: webhook() });
+    const fine = await jobs.submit({ input: [form, `the cat ${form}`], ...more() });
     // Words that make these models give no number, or kill the engine.
-    const nan = await jobs.submit({ model: 'tiny-nan', input: `nan ${form}`, metadata });
-    const deadly = await jobs.submit({ model: 'tiny-crasher', input: `crash ${form}`, metadata });
+    const nan = await jobs.submit({ model: 'tiny-nan', input: `nan ${form}`, ...more() });
+    const deadly = await jobs.submit({ model: 'tiny-crasher', input: `crash ${form}`, ...more() });
     // No worker serves it.
     const pair = { text: form, text_pair: form };
-    const canceled = await jobs.submit({ model: 'tiny-pairs', input: pair, metadata });
+    const canceled = await jobs.submit({ model: 'tiny-pairs', input: pair, ...more() });
     await jobs.cancel(canceled.id);
     await post(`${url}/predict`, { text: form });
     await post(`${url}/v1/embeddings`, { model: 'tiny-embedder', input: form, user: form });
@@ -63,7 +81,9 @@ export async function plantJobs(url: string, word: string): Promise<string[]> {
   return (await Promise.all(formsOf(word).map(plantForm))).flat();
 }
 
-async function plantBatches(url: string, word: string): Promise<void> {
+async function plantBatches({ url, word, receivers }: Planting): Promise<void> {
+  const webhook = inTurn(receivers);
+  const metadata = { note: word };
   const client = createClient({ baseUrl: url });
   const { files, batches } = client;
   const forms = formsOf(word);
@@ -85,16 +105,30 @@ async function plantBatches(url: string, word: string): Promise<void> {
     await batches.create({
       input_file_id: input.id,
       endpoint: '/v1/jobs',
-      metadata: { note: word },
+      ...{ metadata, webhook: webhook() },
     }),
-    await batches.create({ model: 'tiny-classifier', input_file_id: other.id, documents }),
+    await batches.create({
+      ...{ model: 'tiny-classifier', input_file_id: other.id, documents },
+      ...{ metadata, webhook: webhook() },
+    }),
     // Fails as a whole: there is no such column.
     await batches.create({
       ...{ model: 'tiny-classifier', input_file_id: other.id },
       documents: { ...documents, text: 'elsewhere' },
+      ...{ metadata, webhook: webhook() },
     }),
   ];
   for (const { id } of created) await endOfBatch(client, id);
+}
+
+/** Test events, and each callback so far once more, by its URL. */
+export async function plantRedeliveries(url: string, receivers: string[]): Promise<void> {
+  const { webhooks } = createClient({ baseUrl: url });
+  const status = ['pending', 'delivered', 'failed', 'disabled'];
+  for (const receiver of receivers) {
+    await webhooks.test(receiver);
+    await post(`${url}/v1/webhooks/deliveries/redeliver`, { status, url: receiver, limit: 1_000 });
+  }
 }
 
 async function plantRefused(url: string, word: string) {
@@ -111,13 +145,25 @@ async function plantRefused(url: string, word: string) {
     ['/v1/embeddings', { input: form, model: form.slice(0, 100) }],
     ['/v1/batches', { input_file_id: form, endpoint: '/v1/jobs' }],
     ['/v1/batches', { input_url: form, endpoint: '/v1/jobs' }],
+    ['/v1/jobs', { input: form, webhook: { url: form } }],
+    ['/v1/jobs', { input: form, webhook: { url: `http://${word}.internal/${word}` } }],
+    ['/v1/jobs', { input: form, webhook: { url: `http://127.0.0.2/${word}?${word}` } }],
+    ['/v1/jobs', { input: form, webhook: { url: 'http://a.example/', events: [form] } }],
+    ['/v1/batches', { input_file_id: form, endpoint: '/v1/jobs', webhook: { url: form } }],
+    ['/v1/webhooks/test', { url: form }],
+    ['/v1/webhooks/secrets', { overlap_s: form }],
+    ['/v1/webhooks/deliveries/redeliver', { status: [form], job: form, [form]: form }],
     ['/v1/keys', { name: form, scopes: [form], tenant: form }],
   ]);
   const path = encodeURIComponent(formsOf(word).at(3) ?? word);
-  const paths = [`/v1/jobs/${path}`, `/v1/jobs?status=${path}`, `/v1/files/${path}`, `/${path}`];
+  const paths = [
+    ...[`/v1/jobs/${path}`, `/v1/jobs?status=${path}`, `/v1/files/${path}`, `/${path}`],
+    ...[`/v1/webhooks/deliveries/${path}`, `/v1/webhooks/deliveries?job=${path}`],
+  ];
   const statuses = [
     ...(await Promise.all(bodies.map(([to, body]) => post(`${url}${to}`, body)))),
     await post(`${url}/v1/jobs`, { input: word }, visible),
+    await post(`${url}/v1/jobs`, { input: '' }, { 'idempotency-key': word }),
     ...(await Promise.all(paths.map(async (each) => (await fetch(`${url}${each}`)).status))),
   ];
   const refused = statuses.filter((status) => status >= 400 && status < 500).length;

@@ -11,23 +11,27 @@ export interface RandomRequest {
 }
 
 /** What there is for fields of a name, so that not every request asks for what nobody has. */
-export type KnownValues = Record<string, string[]>;
+type KnownValues = Record<string, string[]>;
+
+export interface Known {
+  values: KnownValues;
+  /** Right bodies of operations such as `POST /v1/jobs`: few that are made at random are right. */
+  bodies: Record<string, object[]>;
+}
 
 const MAX_CHARACTERS = 60;
 const MAX_ITEMS = 4;
 
 /** Requests that the document allows, and others that are a little beside it. */
-export function randomRequest(
-  document: ApiDocument,
-  known: KnownValues,
-): fc.Arbitrary<RandomRequest> {
+export function randomRequest(document: ApiDocument, known: Known): fc.Arbitrary<RandomRequest> {
   const { operations } = document;
   return fc.constantFrom(...operations).chain((operation) => requestOf(operation, document, known));
 }
 
-function requestOf(operation: Operation, document: ApiDocument, known: KnownValues) {
-  const values = createValues(document, known);
-  const { method, path, parameters, body } = operation;
+function requestOf(operation: Operation, document: ApiDocument, known: Known) {
+  const values = createValues(document, known.values);
+  const { method, path, parameters } = operation;
+  const right = known.bodies[`${method} ${path}`] ?? [];
   const of = (place: string) => {
     const fields = parameters.filter((each) => each.in === place);
     const entries = fields.map(({ name, schema }) => [name, values.text(schema, name)]);
@@ -40,7 +44,7 @@ function requestOf(operation: Operation, document: ApiDocument, known: KnownValu
   });
   const query = fc.oneof({ weight: 9, arbitrary: of('query') }, { weight: 1, arbitrary: noise });
   return fc
-    .record({ id, query, headers: of('header'), body: bodyOf(body, values) })
+    .record({ id, query, headers: of('header'), body: bodyOf(operation, values, right) })
     .map(({ id: given, query: pairs, headers, body: content }) => ({
       ...{ method, headers: visible(headers), body: content },
       path: `${path.replace(/\{\w+\}/, encoded(given))}${queryString(pairs)}`,
@@ -49,7 +53,11 @@ function requestOf(operation: Operation, document: ApiDocument, known: KnownValu
 
 type Values = ReturnType<typeof createValues>;
 
-function bodyOf(body: Operation['body'], values: Values): fc.Arbitrary<RandomRequest['body']> {
+function bodyOf(
+  { body }: Operation,
+  values: Values,
+  right: object[],
+): fc.Arbitrary<RandomRequest['body']> {
   if (body === null) return fc.constant(null);
   if (body.type === 'multipart/form-data') {
     const purpose = fc.constantFrom('batch', 'user_data', 'fine-tune');
@@ -59,8 +67,20 @@ function bodyOf(body: Operation['body'], values: Values): fc.Arbitrary<RandomReq
       content: fc.string(),
     });
   }
-  const json = values.of(body.schema, '', 0).map((value) => JSON.stringify(value));
-  return fc.oneof({ weight: 19, arbitrary: json }, { weight: 1, arbitrary: fc.string() });
+  const made = values.of(body.schema, '', 0);
+  const json = fc.oneof(made, ...(right.length === 0 ? [] : [nearlyRight(right, made)]));
+  const text = json.map((value) => JSON.stringify(value));
+  return fc.oneof({ weight: 19, arbitrary: text }, { weight: 1, arbitrary: fc.string() });
+}
+
+/** A right body, of which one field at most is another one's. */
+function nearlyRight(right: object[], made: fc.Arbitrary<unknown>): fc.Arbitrary<object> {
+  return fc
+    .record({ body: fc.constantFrom(...right), other: made, place: fc.nat(30) })
+    .map(({ body, other, place }) => {
+      const field = Object.entries(Object(other))[place];
+      return field === undefined ? body : { ...body, [field[0]]: field[1] };
+    });
 }
 
 function createValues({ resolve }: ApiDocument, knownValues: KnownValues) {

@@ -1,97 +1,109 @@
-import { createClient } from '@headrace/client';
+import { type Client, createClient } from '@headrace/client';
 import { createLogger } from '@headrace/shared/logger.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { type BulkSystem, startBulkSystem } from '../../helpers/bulk-system.ts';
+import { type Receiver, startReceiver } from '../../helpers/receiver.ts';
 import { readApiDocument } from '../harness/api-document.ts';
 import { endOfBatch } from '../harness/batch-end.ts';
-import {
-  type HostileRequest,
-  hostileRequests,
-  type KnownBodies,
-} from '../harness/hostile-requests.ts';
+import { deliveriesOnce } from '../harness/deliveries.ts';
+import { type HostileRequest, hostileRequests } from '../harness/hostile-requests.ts';
+import { useHostileTenants } from '../harness/hostile-tenants.ts';
+import { HOSTILE_VALUES, hostileReceivers, rightBodies } from '../harness/hostile-values.ts';
+import { strangeKeys } from '../harness/known-keys.ts';
 import { inLanes } from '../harness/load.ts';
 import { untilReady } from '../harness/ready.ts';
 import { type ChaosRow, judge } from '../harness/row.ts';
+import { ADMIN_KEY } from '../harness/tenants.ts';
 
-const VALUES = [
-  ...['meta', 'completed', 'stalled-check', 'wait', 'prioritized', 'events', 'id', '0', '-1'],
-  ...['a:b:c', ':', '*', '{headrace}', '../../etc/passwd', 'job_', '\u0000', '\ud800', '%s%n'],
-  ...['a\r\nx-forged: 1\r\n\r\n', '\u2028', '__proto__', 'constructor', 'toString', ' '],
-  'x'.repeat(100_000),
-];
 const ANSWER_MS = 30_000;
 const MAX_HEAD_CHARACTERS = 16_000;
-
-/** Types of what BullMQ keeps of a queue, besides jobs. */
-const TYPES: Record<string, string> = {
-  ...{ wait: 'list', active: 'list', paused: 'list', meta: 'hash', events: 'stream', id: 'string' },
-  ...{ prioritized: 'zset', delayed: 'zset', completed: 'zset', failed: 'zset', marker: 'zset' },
-  ...{ stalled: 'set', 'stalled-check': 'string', pc: 'string' },
-};
-const ID = '[0-9a-hjkmnp-tv-z]{26}';
-const TENANT = '[a-z0-9][a-z0-9_-]{0,62}';
-const MODEL = '[a-z0-9-]+@1';
-/** Every other key that this system may have. */
-const OWN_KEYS = new RegExp(
-  `^(${[
-    ...[`job:job_${ID}`, `file:file-${ID}`, `batch(-chunks)?:batch_${ID}`, `api-key:key_${ID}`],
-    ...[`(jobs|files|batches):${TENANT}`, `order:infer\\.${MODEL}`, '(live|ended)-batches'],
-    ...['file-expiry', 'api-keys', 'keys-demanded', 'tenant-names', 'tenants', 'workers'],
-    ...['expiry-turn', `infer\\.${MODEL}:job_${ID}(:lock)?`],
-    ...[`bulk\\.${MODEL}:batch_${ID}-\\d+(:lock)?`, `(plan|assemble):batch_${ID}(:lock)?`],
-  ].join('|')})$`,
-);
-const QUEUE_KEY = new RegExp(`^(?:(?:infer|bulk)\\.${MODEL}|plan|assemble):(.+)$`);
+const PATH = '/hostile';
 
 export const hostileNames: ChaosRow = {
   row: 14,
   title: 'hostile ids and names in every field that a client sends',
   goal: 'no effect on the queue',
   plainBullmq: 'queue destroyed',
-  headline: ['requests', 'answers_5xx', 'accepted_jobs', 'accepted_jobs_lost', 'strange_keys'],
+  headline: [
+    'requests',
+    'answers_5xx',
+    'accepted_jobs',
+    'accepted_jobs_lost',
+    'callbacks_not_delivered',
+    'strange_keys',
+  ],
   async run({ say }) {
-    const system = await startBulkSystem({ HEADRACE_AUTH: 'off' });
-    const log = createLogger({ service: 'chaos', level: 'silent' });
-    const url = system.env.REDIS_URL ?? '';
-    const redis = connectRedis({ url, role: 'worker', name: 'hostile', log });
-    try {
-      await untilReady(system.apiUrl);
-      const seen = await sendAll(system, say);
-      await sendLines(system);
-      const lost = await unfinished(system, seen.jobs);
-      const { strange, mistyped } = await examine(redis, system.env.HEADRACE_PREFIX ?? '');
-      for (const key of [...strange, ...mistyped].slice(0, 5)) say(`strange: ${key.slice(0, 100)}`);
-      const works = await stillWorks(system);
-      return {
-        figures: {
-          values: VALUES.length,
-          requests: seen.requests,
-          answers_5xx: seen.failed,
-          answers_with_a_forged_header: seen.forged,
-          requests_without_answer: seen.unanswered,
-          accepted_jobs: seen.jobs.length,
-          accepted_jobs_lost: lost,
-          strange_keys: strange.length,
-          keys_of_a_wrong_type: mistyped.length,
-        },
-        ...judge({
-          'no answer is 5xx': seen.failed === 0,
-          'every request is answered': seen.unanswered === 0,
-          'no header is forged': seen.forged === 0,
-          'what is accepted is run': seen.jobs.length > 0 && lost === 0,
-          'no key is named by a caller': strange.length === 0,
-          'every key is what it should be': mistyped.length === 0,
-          'jobs and batches are run as before': works,
-        }),
-      };
-    } finally {
-      redis.disconnect();
-      await system.stop();
-    }
+    await using undo = new AsyncDisposableStack();
+    const receiver = await startReceiver();
+    undo.defer(() => receiver.stop());
+    const system = await startBulkSystem({
+      HEADRACE_ADMIN_KEY: ADMIN_KEY,
+      HEADRACE_WEBHOOK_ALLOW: '127.0.0.1',
+      HEADRACE_WEBHOOK_PORTS: `80,${receiver.port}`,
+      HEADRACE_WEBHOOK_SCHEDULE_S: '0,1',
+      HEADRACE_WEBHOOK_TIMEOUT_S: '2',
+    });
+    undo.defer(() => system.stop());
+    const redis = connectTo(system);
+    undo.defer(() => redis.disconnect());
+    return await look({ system, receiver, redis, say });
   },
 };
+
+interface Look {
+  system: BulkSystem;
+  receiver: Receiver;
+  redis: Redis;
+  say(text: string): void;
+}
+
+async function look({ system, receiver, redis, say }: Look) {
+  const client = createClient({ baseUrl: system.apiUrl, apiKey: ADMIN_KEY });
+  const url = receiver.url(PATH);
+  await untilReady(system.apiUrl);
+  const seen = await sendAll(system, url, say);
+  await sendLines(client);
+  const lost = await unfinished(client, seen.jobs);
+  const { tenants, broken } = await useHostileTenants(system.apiUrl, HOSTILE_VALUES, url);
+  const told = await deliveriesOnce(client, ({ status }) => status !== 'pending');
+  const ours = told.filter((delivery) => delivery.url.startsWith(receiver.url('/')));
+  const untold = ours.filter(({ status }) => status !== 'delivered').length;
+  const forged = receiver.all().filter(({ headers }) => 'x-forged' in headers).length;
+  const { strange, mistyped } = await strangeKeys(redis, system.env.HEADRACE_PREFIX ?? '');
+  for (const key of [...strange, ...mistyped].slice(0, 5)) say(`strange: ${key.slice(0, 100)}`);
+  const works = await stillWorks(client);
+  return {
+    figures: {
+      values: HOSTILE_VALUES.length,
+      requests: seen.requests,
+      answers_5xx: seen.failed,
+      answers_with_a_forged_header: seen.forged,
+      requests_without_answer: seen.unanswered,
+      accepted_jobs: seen.jobs.length,
+      accepted_jobs_lost: lost,
+      tenants,
+      tenants_not_served: broken,
+      callbacks: ours.length,
+      callbacks_not_delivered: untold,
+      callbacks_with_a_forged_header: forged,
+      strange_keys: strange.length,
+      keys_of_a_wrong_type: mistyped.length,
+    },
+    ...judge({
+      'no answer is 5xx': seen.failed === 0,
+      'every request is answered': seen.unanswered === 0,
+      'no header is forged': seen.forged === 0 && forged === 0,
+      'what is accepted is run': seen.jobs.length > 0 && lost === 0,
+      'a tenant of any name is served': tenants > 0 && broken === 0,
+      'what is accepted is told': ours.length > 0 && untold === 0,
+      'no key is named by a caller': strange.length === 0,
+      'every key is what it should be': mistyped.length === 0,
+      'jobs and batches are run as before': works,
+    }),
+  };
+}
 
 interface Seen {
   requests: number;
@@ -102,44 +114,30 @@ interface Seen {
   jobs: string[];
 }
 
-async function sendAll({ apiUrl }: BulkSystem, say: (text: string) => void): Promise<Seen> {
+async function sendAll({ apiUrl }: BulkSystem, url: string, say: Look['say']): Promise<Seen> {
   const document = readApiDocument(await (await fetch(`${apiUrl}/openapi.json`)).json());
+  const bodies = rightBodies(url);
   const seen: Seen = { requests: 0, failed: 0, forged: 0, unanswered: 0, jobs: [] };
-  for (const value of VALUES) {
-    const requests = [...hostileRequests(document, value, BODIES)];
+  for (const value of HOSTILE_VALUES) {
+    const inFields = hostileRequests(document, value, bodies);
+    const requests = [...inFields, ...hostileReceivers(url, value)];
     await inLanes(requests, (request) => send(apiUrl, request, seen));
     say(`${JSON.stringify(value.slice(0, 20))}: ${requests.length} requests`);
   }
   return seen;
 }
 
-const BODIES: KnownBodies = {
-  'POST /v1/jobs': [
-    { model: 'tiny-classifier', input: 'the cat', metadata: { order: '1' }, priority: 'low' },
-    { input: [{ text: 'a' }, { ids: [1] }], parameters: { top_k: 1 }, ttl_s: 60, timeout_s: 5 },
-  ],
-  'POST /v1/embeddings': [
-    { model: 'tiny-embedder', input: 'the cat', encoding_format: 'float', user: 'a' },
-  ],
-  'POST /v1/batches': [
-    { input_file_id: 'none', endpoint: '/v1/jobs', completion_window: '1h', metadata: { a: 'b' } },
-    {
-      ...{ input_url: 's3://a/b', model: 'tiny-classifier', parameters: { top_k: 1 } },
-      documents: { format: 'csv', text: 'a', text_pair: 'b', id: 'c', compression: 'auto' },
-      ...{ output: { format: 'csv', join: true }, priority: 'low', dry_run: false },
-      output_expires_after: { anchor: 'created_at', seconds: 3_600 },
-    },
-  ],
-};
-
 const Accepted = z.looseObject({ object: z.literal('job'), id: z.string() });
+
+const AUTHORIZATION = { authorization: `Bearer ${ADMIN_KEY}` };
 
 async function send(url: string, request: HostileRequest, seen: Seen): Promise<void> {
   const { path, ...init } = request;
+  const headers = { ...AUTHORIZATION, ...init.headers };
   seen.requests += 1;
   try {
     const signal = AbortSignal.timeout(ANSWER_MS);
-    const response = await fetch(`${url}${path}`, { ...init, signal });
+    const response = await fetch(`${url}${path}`, { ...init, headers, signal });
     const text = await response.text();
     if (response.status >= 500) seen.failed += 1;
     if (response.headers.has('x-forged')) seen.forged += 1;
@@ -153,10 +151,9 @@ async function send(url: string, request: HostileRequest, seen: Seen): Promise<v
 }
 
 /** The same names in the lines of a batch, and as columns of a table. */
-async function sendLines({ apiUrl }: BulkSystem): Promise<void> {
-  const client = createClient({ baseUrl: apiUrl });
+async function sendLines(client: Client): Promise<void> {
   const { files, batches } = client;
-  const values = VALUES.filter((value) => value.length < 1_000);
+  const values = HOSTILE_VALUES.filter((value) => value.length < 1_000);
   const lines = values.flatMap((value) => [
     { custom_id: value, method: 'POST', url: '/v1/jobs', body: { input: value } },
     { custom_id: `1${value}`, method: value, url: '/v1/jobs', body: { input: 'a' } },
@@ -183,28 +180,12 @@ function own(name: string, others: object): object {
 }
 
 /** @returns how many of the accepted jobs have no result */
-async function unfinished({ apiUrl }: BulkSystem, ids: string[]): Promise<number> {
-  const { jobs } = createClient({ baseUrl: apiUrl });
+async function unfinished({ jobs }: Client, ids: string[]): Promise<number> {
   const ends = await inLanes(ids, (id) => jobs.wait(id));
   return ends.filter(({ status }) => status !== 'succeeded' && status !== 'failed').length;
 }
 
-async function examine(redis: Redis, prefix: string) {
-  const strange: string[] = [];
-  const mistyped: string[] = [];
-  for (const key of await redis.keys('*')) {
-    const name = key.startsWith(`${prefix}:`) ? key.slice(prefix.length + 1) : key;
-    if (OWN_KEYS.test(name)) continue;
-    const suffix = QUEUE_KEY.exec(name)?.[1] ?? '';
-    const type = Object.hasOwn(TYPES, suffix) ? TYPES[suffix] : undefined;
-    if (type === undefined) strange.push(key);
-    else if ((await redis.type(key)) !== type) mistyped.push(key);
-  }
-  return { strange, mistyped };
-}
-
-async function stillWorks({ apiUrl }: BulkSystem): Promise<boolean> {
-  const client = createClient({ baseUrl: apiUrl });
+async function stillWorks(client: Client): Promise<boolean> {
   const { jobs, files, batches } = client;
   const { id } = await jobs.submit({ input: 'the cat' });
   const job = await jobs.wait(id);
@@ -215,4 +196,9 @@ async function stillWorks({ apiUrl }: BulkSystem): Promise<boolean> {
   const batch = await batches.create({ model, input_file_id: file.id, documents });
   const { status } = await endOfBatch(client, batch.id);
   return job.status === 'succeeded' && status === 'completed';
+}
+
+function connectTo({ env }: BulkSystem): Redis {
+  const log = createLogger({ service: 'chaos', level: 'silent' });
+  return connectRedis({ url: env.REDIS_URL ?? '', role: 'worker', name: 'hostile', log });
 }

@@ -1,27 +1,40 @@
-import { newBatchId, newFileId, newJobId } from '@headrace/shared/ids.ts';
 import { z } from 'zod';
 import { startBulkSystem } from '../../helpers/bulk-system.ts';
+import { answer, type Receiver, startReceiver } from '../../helpers/receiver.ts';
 import { type Operation, readApiDocument } from '../harness/api-document.ts';
-import { endOfBatch } from '../harness/batch-end.ts';
+import { deliveriesOnce } from '../harness/deliveries.ts';
+import { createCallbacks, createResources, GONE_PATH, type Resource } from '../harness/owned.ts';
 import { type ChaosRow, judge } from '../harness/row.ts';
 import { ADMIN_KEY, createTenant, type Tenant } from '../harness/tenants.ts';
-
-/** What a tenant has, by the beginning of the paths that name it. */
-interface Resource {
-  path: string;
-  ids: string[];
-  /** A well-formed id that nobody has. */
-  unknown(): string;
-}
 
 /** How the same operation may be asked for otherwise. */
 const QUERIES: Record<string, string[]> = {
   'GET /v1/jobs/{id}': ['?wait=0', '?wait=1'],
   'GET /v1/batches/{id}/results': ['?limit=1', '?kind=errors'],
 };
+/** Lists that an id narrows down, by the resource that it is of. */
+const FILTERS: Record<string, string[]> = {
+  '/v1/jobs/': ['/v1/jobs?after=', '/v1/webhooks/deliveries?job='],
+  '/v1/files/': ['/v1/files?after='],
+  '/v1/batches/': ['/v1/batches?after=', '/v1/jobs?batch=', '/v1/webhooks/deliveries?batch='],
+  '/v1/webhooks/deliveries/': ['/v1/webhooks/deliveries?after='],
+};
+/** The same, of those that are sent once more. */
+const REDELIVERY_FILTERS: Record<string, string> = {
+  ...{ '/v1/jobs/': 'job', '/v1/batches/': 'batch', '/v1/webhooks/deliveries/': 'after' },
+};
+const LISTS = [
+  ...['/v1/jobs', '/v1/files', '/v1/batches', '/v1/webhooks/deliveries'],
+  ...['/v1/webhooks/endpoints', '/v1/webhooks/secrets'],
+];
+const REDELIVER = '/v1/webhooks/deliveries/redeliver';
+const ALL = { status: ['pending', 'delivered', 'failed', 'disabled'], limit: 1_000 };
+/** What of an answer says whether its resource has changed. */
+const STATE = /"(id|status|attempt_count|disabled_at|next_attempt_at|settled_at)":[^,}]*/g;
 /** Both answers of a comparison are asked for with it. */
 const REQUEST_ID = 'foreign-or-unknown';
 const OF_THE_CONNECTION = new Set(['date', 'connection', 'keep-alive']);
+const JSON_TYPE = { 'content-type': 'application/json' };
 
 export const foreignIds: ChaosRow = {
   row: 15,
@@ -30,105 +43,108 @@ export const foreignIds: ChaosRow = {
   plainBullmq: '–',
   headline: ['operations', 'requests', 'answers_other_than_404', 'answers_that_differ'],
   async run({ say }) {
-    const system = await startBulkSystem({ HEADRACE_ADMIN_KEY: ADMIN_KEY });
-    try {
-      const { apiUrl } = system;
-      const owner = await createTenant(apiUrl, 'owner');
-      const stranger = await createTenant(apiUrl, 'stranger');
-      const resources = await createResources(owner);
-      const before = await look(apiUrl, owner, resources);
-      const document = await (await fetch(`${apiUrl}/openapi.json`)).json();
-      // Keys and tenants are everybody's that has the scope admin, models everybody's.
-      const operations = readApiDocument(document).operations.filter(
-        ({ path, scope }) => path.includes('{') && scope !== null && scope !== 'admin',
-      );
-      const count = { requests: 0, notFound: 0, wrong: 0, different: 0 };
-      for (const operation of operations) {
-        await compareAll({ apiUrl, stranger, resources, operation, count });
-        say(`${operation.method} ${operation.path}`);
-      }
-      await compareInputs({ apiUrl, stranger, resources, count });
-      const seen = await listed(apiUrl, stranger);
-      const unchanged = (await look(apiUrl, owner, resources)).text === before.text;
-      return {
-        figures: {
-          operations: operations.length,
-          ids: resources.reduce((sum, { ids }) => sum + ids.length, 0),
-          requests: count.requests,
-          answers_404: count.notFound,
-          answers_other_than_404: count.wrong,
-          answers_that_differ: count.different,
-          listed_to_the_stranger: seen,
-        },
-        ...judge({
-          'there is something to ask for': operations.length >= 12 && before.found === before.asked,
-          'every answer is 404': count.wrong === 0,
-          'a foreign id is answered like an unknown one': count.different === 0,
-          'no list shows what is foreign': seen === 0,
-          'what was asked for is as it was': unchanged,
-        }),
-      };
-    } finally {
-      await system.stop();
-    }
+    await using undo = new AsyncDisposableStack();
+    const receiver = await startReceiver();
+    undo.defer(() => receiver.stop());
+    const system = await startBulkSystem({
+      HEADRACE_ADMIN_KEY: ADMIN_KEY,
+      HEADRACE_WEBHOOK_ALLOW: '127.0.0.1',
+      HEADRACE_WEBHOOK_PORTS: String(receiver.port),
+      HEADRACE_WEBHOOK_SCHEDULE_S: '0,1,3600',
+      HEADRACE_WEBHOOK_DISABLE_AFTER_S: '1',
+    });
+    undo.defer(() => system.stop());
+    const { apiUrl } = system;
+    const owner = await createTenant(apiUrl, 'owner');
+    const stranger = await createTenant(apiUrl, 'stranger');
+    return await compare({ apiUrl, owner, stranger, receiver, say });
   },
 };
 
-/** Jobs, files and batches in several states. */
-async function createResources({ client }: Tenant): Promise<Resource[]> {
-  const { jobs, files, batches } = client;
-  // No worker of this system serves it.
-  const waiting = { model: 'tiny-pairs', input: { text: 'a', text_pair: 'b' } };
-  const queued = await jobs.submit(waiting);
-  const canceled = await jobs.submit(waiting);
-  await jobs.cancel(canceled.id);
-  const succeeded = await jobs.submit({ input: 'the cat' });
-  await jobs.wait(succeeded.id);
-  const content = new Blob(['the cat\n', '\n', 'the dog\n']);
-  const file = await files.upload({ content, filename: 'rows', purpose: 'user_data' });
-  const documents = { format: 'text' } as const;
-  const request = { model: 'tiny-classifier', input_file_id: file.id, documents };
-  const completed = await batches.create(request);
-  const { output_file_id: output } = await endOfBatch(client, completed.id);
-  const pairs = { ...documents, format: 'jsonl', text_pair: 'text_pair' } as const;
-  const lines = new Blob([JSON.stringify({ text: 'a', text_pair: 'b' })]);
-  const other = await files.upload({ content: lines, filename: 'pairs', purpose: 'user_data' });
-  const live = await batches.create({
-    ...{ model: 'tiny-pairs', input_file_id: other.id, documents: pairs },
-  });
-  // It stays so: no worker takes its chunk.
-  for await (const { status } of batches.watch(live.id)) if (status === 'in_progress') break;
-  const fileIds = [file.id, other.id, ...(output === null ? [] : [output])];
-  const now = Date.now();
-  return [
-    {
-      path: '/v1/jobs/',
-      ids: [queued.id, canceled.id, succeeded.id],
-      unknown: () => newJobId(now),
+interface Tenants {
+  apiUrl: string;
+  owner: Tenant;
+  stranger: Tenant;
+  receiver: Receiver;
+  say(text: string): void;
+}
+
+async function compare({ apiUrl, owner, stranger, receiver, say }: Tenants) {
+  const callbacks = await createCallbacks({ apiUrl, owner, receiver });
+  const resources = [...(await createResources(owner)), ...callbacks];
+  const before = await look(apiUrl, owner, resources);
+  const document = await (await fetch(`${apiUrl}/openapi.json`)).json();
+  // Keys and tenants are everybody's that has the scope admin, models everybody's.
+  const operations = readApiDocument(document).operations.filter(
+    ({ path, scope }) => path.includes('{') && scope !== null && scope !== 'admin',
+  );
+  const count = { requests: 0, notFound: 0, wrong: 0, different: 0, shown: 0 };
+  const sentBefore = receiver.all().length;
+  for (const operation of operations) {
+    await compareAll({ apiUrl, stranger, resources, operation, count });
+    say(`${operation.method} ${operation.path}`);
+  }
+  await compareInputs({ apiUrl, stranger, resources, count });
+  await compareLists({ apiUrl, stranger, resources, count });
+  await compareRedeliveries({ apiUrl, stranger, resources, count });
+  const unchanged = (await look(apiUrl, owner, resources)).text === before.text;
+  const sent = receiver.all().length - sentBefore;
+  const apart = await isApart({ owner, stranger, receiver });
+  const ids = (path: string) => resources.find((each) => each.path === path)?.ids.length ?? 0;
+  return {
+    figures: {
+      operations: operations.length,
+      ids: resources.reduce((sum, each) => sum + each.ids.length, 0),
+      deliveries: ids('/v1/webhooks/deliveries/'),
+      endpoints: ids('/v1/webhooks/endpoints/'),
+      requests: count.requests,
+      answers_404: count.notFound,
+      answers_other_than_404: count.wrong,
+      answers_that_differ: count.different,
+      listed_to_the_stranger: count.shown,
+      callbacks_sent_by_the_stranger: sent,
     },
-    { path: '/v1/files/', ids: fileIds, unknown: () => newFileId(now) },
-    { path: '/v1/batches/', ids: [completed.id, live.id], unknown: () => newBatchId(now) },
-  ];
+    ...judge({
+      'there is something to ask for': operations.length >= 17 && before.found === before.asked,
+      'every answer is 404': count.wrong === 0,
+      'a foreign id is answered like an unknown one': count.different === 0,
+      'no list shows what is foreign': count.shown === 0,
+      'nothing foreign is sent': sent === 0,
+      'what was asked for is as it was': unchanged,
+      'an endpoint of one is not disabled to the other': apart,
+    }),
+  };
 }
 
 /** What the owner sees; the text of it says whether anything has changed. */
 async function look(apiUrl: string, { headers }: Tenant, resources: Resource[]) {
-  const asked = resources.flatMap(({ path, ids }) => ids.map((id) => `${path}${id}`));
-  const seen: { status: number; state: string }[] = [];
+  const single = resources
+    .filter(({ readable }) => readable)
+    .flatMap(({ path, ids }) => ids.map((id) => `${path}${id}`));
+  const asked = [...single, ...LISTS];
+  const seen: { status: number; state: string[] }[] = [];
   for (const path of asked) {
     const response = await fetch(`${apiUrl}${path}`, { headers });
-    const state = /"status":"\w+"/.exec(await response.text())?.[0] ?? '';
-    seen.push({ status: response.status, state });
+    seen.push({ status: response.status, state: (await response.text()).match(STATE) ?? [] });
   }
-  const found = seen.filter(({ status }) => status === 200).length;
-  return { asked: asked.length, found, text: JSON.stringify({ asked: asked.length, found, seen }) };
+  const found = seen.filter(({ status, state }) => status === 200 && state.length > 0).length;
+  return { asked: asked.length, found, text: JSON.stringify(seen) };
+}
+
+interface Count {
+  requests: number;
+  notFound: number;
+  wrong: number;
+  different: number;
+  /** What lists have shown. */
+  shown: number;
 }
 
 interface Comparison {
   apiUrl: string;
   stranger: Tenant;
   resources: Resource[];
-  count: { requests: number; notFound: number; wrong: number; different: number };
+  count: Count;
 }
 
 async function compareAll(options: Comparison & { operation: Operation }): Promise<void> {
@@ -151,12 +167,15 @@ async function compareAll(options: Comparison & { operation: Operation }): Promi
 /** An id in a body is answered as one in a path. */
 async function compareInputs({ apiUrl, stranger, resources, count }: Comparison): Promise<void> {
   const files = resources.find(({ path }) => path === '/v1/files/');
-  const headers = { 'content-type': 'application/json' };
   for (const id of files?.ids ?? []) {
     for (const rest of [{ documents: { format: 'text' }, model: 'tiny-classifier' }, ENDPOINT]) {
       const ask = (input_file_id: string) => {
         const body = JSON.stringify({ input_file_id, ...rest });
-        return answerTo(`${apiUrl}/v1/batches`, { method: 'POST', headers, body }, stranger);
+        return answerTo(
+          `${apiUrl}/v1/batches`,
+          { method: 'POST', headers: JSON_TYPE, body },
+          stranger,
+        );
       };
       note(count, await ask(id), await ask(files?.unknown() ?? ''));
     }
@@ -165,8 +184,61 @@ async function compareInputs({ apiUrl, stranger, resources, count }: Comparison)
 
 const ENDPOINT = { endpoint: '/v1/jobs' };
 
+/** A list that is asked for with a foreign id is empty, as one with an unknown id. */
+async function compareLists({ apiUrl, stranger, resources, count }: Comparison): Promise<void> {
+  const ask = async (list: string, id: string) =>
+    withoutId(await answerTo(`${apiUrl}${list}${id}`, {}, stranger), id);
+  for (const path of LISTS) count.shown += shownIn(await ask(path, ''));
+  for (const { path, ids, unknown } of resources) {
+    for (const list of FILTERS[path] ?? []) {
+      for (const id of ids) noteEmpty(count, await ask(list, id), await ask(list, unknown()));
+    }
+  }
+}
+
+/** Whatever is asked for, nothing of another tenant's is sent once more. */
+async function compareRedeliveries(options: Comparison): Promise<void> {
+  const { apiUrl, stranger, resources, count } = options;
+  const ask = async (filter: object, id: string) => {
+    const body = JSON.stringify({ ...ALL, ...filter });
+    const init = { method: 'POST', headers: JSON_TYPE, body };
+    return withoutId(await answerTo(`${apiUrl}${REDELIVER}`, init, stranger), id);
+  };
+  count.shown += shownIn(await ask({}, ''));
+  for (const { path, ids, unknown } of resources) {
+    const name = REDELIVERY_FILTERS[path];
+    const askOne = (id: string) => ask({ [`${name}`]: id }, id);
+    for (const id of name === undefined ? [] : ids) {
+      noteEmpty(count, await askOne(id), await askOne(unknown()));
+    }
+  }
+}
+
+/** A page says where the next one begins: at the id that was given, where it has nothing. */
+function withoutId(answer: Answer, id: string): Answer {
+  return id === '' ? answer : { ...answer, text: answer.text.replaceAll(id, '') };
+}
+
+/** The owner's own redelivery is sent; and the stranger may call where the owner's is disabled. */
+async function isApart({ owner, stranger, receiver }: Omit<Tenants, 'apiUrl' | 'say'>) {
+  const delivered = await owner.client.webhooks.deliveries({ status: 'delivered', limit: 1 });
+  const [first] = delivered.data;
+  if (first === undefined) return false;
+  const more = receiver.untilMore(1);
+  await owner.client.webhooks.redeliver(first.id);
+  await more;
+  receiver.on(GONE_PATH, answer(204));
+  await stranger.client.webhooks.test(receiver.url(GONE_PATH));
+  const told = await deliveriesOnce(stranger.client, ({ status }) => status !== 'pending');
+  const isDisabled = (await owner.client.webhooks.endpoints()).some(
+    ({ url }) => url === receiver.url(GONE_PATH),
+  );
+  return isDisabled && told.length === 1 && told[0]?.status === 'delivered';
+}
+
 interface Answer {
   status: number;
+  body: string;
   /** Status, headers and body. */
   text: string;
 }
@@ -176,22 +248,29 @@ async function answerTo(url: string, init: RequestInit, { headers }: Tenant): Pr
   const response = await fetch(url, { ...init, headers: { ...init.headers, ...own } });
   const shown = [...response.headers].filter(([name]) => !OF_THE_CONNECTION.has(name));
   const body = await response.text();
-  return { status: response.status, text: JSON.stringify([response.status, shown, body]) };
+  return { status: response.status, body, text: JSON.stringify([response.status, shown, body]) };
 }
 
-function note(count: Comparison['count'], foreign: Answer, unknown: Answer): void {
+function note(count: Count, foreign: Answer, unknown: Answer): void {
   count.requests += 1;
   if (foreign.status === 404) count.notFound += 1;
   else count.wrong += 1;
   if (foreign.text !== unknown.text) count.different += 1;
 }
 
-/** @returns how much the lists of a tenant that has nothing show */
-async function listed(apiUrl: string, { headers }: Tenant): Promise<number> {
-  let shown = 0;
-  for (const path of ['/v1/jobs', '/v1/files', '/v1/batches']) {
-    const page: unknown = await (await fetch(`${apiUrl}${path}`, { headers })).json();
-    shown += z.object({ data: z.array(z.unknown()) }).parse(page).data.length;
-  }
-  return shown;
+function noteEmpty(count: Count, foreign: Answer, unknown: Answer): void {
+  count.requests += 1;
+  count.shown += shownIn(foreign);
+  if (foreign.text !== unknown.text) count.different += 1;
 }
+
+/** How much an answer with a list shows, or one to a redelivery says was sent. */
+function shownIn({ body }: Answer): number {
+  const { data, redelivered } = Shown.parse(JSON.parse(body));
+  return data.length + redelivered;
+}
+
+const Shown = z.object({
+  data: z.array(z.unknown()).default([]),
+  redelivered: z.number().default(0),
+});

@@ -1,9 +1,10 @@
-import { createClient } from '@headrace/client';
 import fc from 'fast-check';
-import { type BulkSystem, startBulkSystem } from '../../helpers/bulk-system.ts';
+import { startBulkSystem } from '../../helpers/bulk-system.ts';
 import { type Contract, createContract } from '../../helpers/contract.ts';
+import { startReceiver } from '../../helpers/receiver.ts';
 import { readApiDocument } from '../harness/api-document.ts';
-import { type KnownValues, type RandomRequest, randomRequest } from '../harness/random-requests.ts';
+import { createKnown } from '../harness/known-values.ts';
+import { type Known, type RandomRequest, randomRequest } from '../harness/random-requests.ts';
 import { untilReady } from '../harness/ready.ts';
 import { type ChaosRow, judge, type Scale } from '../harness/row.ts';
 
@@ -23,76 +24,68 @@ export const requests: ChaosRow = {
   plainBullmq: '–',
   headline: ['requests', 'operations', 'answers_2xx', 'answers_4xx', 'answers_5xx', 'undocumented'],
   async run({ say }, scale) {
+    await using undo = new AsyncDisposableStack();
+    const receiver = await startReceiver();
+    undo.defer(() => receiver.stop());
     const system = await startBulkSystem({
       HEADRACE_AUTH: 'off',
       HEADRACE_MODELS: 'tiny-classifier,tiny-embedder,tiny-pairs',
+      HEADRACE_WEBHOOK_ALLOW: '127.0.0.1',
+      HEADRACE_WEBHOOK_PORTS: `80,443,${receiver.port}`,
+      HEADRACE_WEBHOOK_TIMEOUT_S: '2',
     });
-    try {
-      await untilReady(system.apiUrl);
-      const document: unknown = await (await fetch(`${system.apiUrl}/openapi.json`)).json();
-      const contract = createContract(document);
-      const known = await createKnown(system);
-      const request = randomRequest(readApiDocument(document), known);
-      const count = { requests: 0, undocumented: 0, classes: new Map<number, number>() };
-      const answered = fc.asyncProperty(
-        fc.array(request, { minLength: REQUESTS_A_RUN, maxLength: REQUESTS_A_RUN }),
-        async (all) => {
-          await Promise.all(
-            all.map((one) => check(system.apiUrl, { request: one, contract, count })),
-          );
-        },
-      );
-      const seed = SEED[scale] ?? Date.now() % 2 ** 31;
-      const numRuns = Math.ceil(REQUESTS[scale] / REQUESTS_A_RUN);
-      const result = await fc.check(answered, { seed, numRuns, interruptAfterTimeLimit: MOST_MS });
-      if (result.failed) say(`${result.counterexample?.[0]?.map(describe).join('\n')}`);
-      if (result.failed) say(`seed ${seed}: ${result.errorInstance}`.slice(0, 2_000));
-      const ofClass = (hundreds: number) => count.classes.get(hundreds) ?? 0;
-      const reached = new Set([...contract.seen].map((each) => each.replace(/ \d+$/, '')));
-      return {
-        figures: {
-          ...{ seed, requests: count.requests, operations: reached.size },
-          ...{ answers_2xx: ofClass(2), answers_4xx: ofClass(4), answers_5xx: ofClass(5) },
-          kinds_of_answers: contract.seen.size,
-          undocumented: count.undocumented,
-        },
-        ...judge({
-          'no answer is 5xx': ofClass(5) === 0,
-          'every answer is as the document says': count.undocumented === 0 && !result.failed,
-          'as many were sent as should be': count.requests >= REQUESTS[scale],
-          'all operations are reached': reached.size === contract.operations.length,
-          'requests succeed, too': ofClass(2) > count.requests / 20,
-        }),
-      };
-    } finally {
-      await system.stop();
-    }
+    undo.defer(() => system.stop());
+    await untilReady(system.apiUrl);
+    const known = await createKnown(system.apiUrl, receiver);
+    return await send({ url: system.apiUrl, known, say, scale });
   },
 };
 
-/** Jobs, files, batches and keys that there are. */
-async function createKnown({ apiUrl }: BulkSystem): Promise<KnownValues> {
-  const { jobs, files, batches, keys } = createClient({ baseUrl: apiUrl });
-  const [done, canceled] = [await jobs.submit({ input: 'a' }), await jobs.submit({ input: 'b' })];
-  await jobs.cancel(canceled.id).catch(() => undefined);
-  const line = { custom_id: 'a', method: 'POST', url: '/v1/jobs', body: { input: 'a' } };
-  const content = new Blob([`${JSON.stringify(line)}\n{"text":"a"}\n`]);
-  const file = await files.upload({ content, filename: 'rows', purpose: 'batch' });
-  const batch = await batches.create({ input_file_id: file.id, endpoint: '/v1/jobs' });
-  const key = await keys.create({ name: 'a', scopes: ['admin'] });
+interface Sending {
+  url: string;
+  known: Known;
+  say(text: string): void;
+  scale: Scale;
+}
+
+async function send({ url, known, say, scale }: Sending) {
+  const document: unknown = await (await fetch(`${url}/openapi.json`)).json();
+  const contract = createContract(document);
+  const request = randomRequest(readApiDocument(document), known);
+  const count = { requests: 0, undocumented: 0, classes: new Map<number, number>() };
+  const answered = fc.asyncProperty(
+    fc.array(request, { minLength: REQUESTS_A_RUN, maxLength: REQUESTS_A_RUN }),
+    async (all) => {
+      await Promise.all(all.map((one) => check(url, { request: one, contract, count })));
+    },
+  );
+  const seed = SEED[scale] ?? Date.now() % 2 ** 31;
+  const numRuns = Math.ceil(REQUESTS[scale] / REQUESTS_A_RUN);
+  const result = await fc.check(answered, { seed, numRuns, interruptAfterTimeLimit: MOST_MS });
+  if (result.failed) say(`${result.counterexample?.[0]?.map(describe).join('\n')}`);
+  if (result.failed) say(`seed ${seed}: ${result.errorInstance}`.slice(0, 2_000));
+  const ofClass = (hundreds: number) => count.classes.get(hundreds) ?? 0;
+  const answers = [...contract.seen];
+  const reached = new Set(answers.map((each) => each.replace(/ \d+$/, '')));
+  const served = new Set(
+    answers.filter((each) => / 2\d\d$/.test(each)).map((each) => each.replace(/ \d+$/, '')),
+  );
+  for (const each of contract.operations) if (!served.has(each)) say(`never served: ${each}`);
   return {
-    jobs: [done.id, canceled.id],
-    files: [file.id],
-    batches: [batch.id],
-    keys: [key.id],
-    models: ['tiny-classifier', 'tiny-embedder@1'],
-    tenants: ['search'],
-    model: ['tiny-classifier', 'tiny-embedder', 'tiny-pairs', 'tiny-nan@1'],
-    input: ['the cat', 'a'],
-    input_file_id: [file.id],
-    // Nobody waits for long here.
-    wait: ['0', '1'],
-    prefer: ['wait=1', 'respond-async'],
+    figures: {
+      ...{ seed, requests: count.requests, operations: reached.size },
+      operations_that_succeeded: served.size,
+      ...{ answers_2xx: ofClass(2), answers_4xx: ofClass(4), answers_5xx: ofClass(5) },
+      kinds_of_answers: contract.seen.size,
+      undocumented: count.undocumented,
+    },
+    ...judge({
+      'no answer is 5xx': ofClass(5) === 0,
+      'every answer is as the document says': count.undocumented === 0 && !result.failed,
+      'as many were sent as should be': count.requests >= REQUESTS[scale],
+      'all operations are reached': reached.size === contract.operations.length,
+      'requests succeed, too': ofClass(2) > count.requests / 20,
+    }),
   };
 }
 

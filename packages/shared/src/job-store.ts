@@ -67,7 +67,7 @@ export class JobStore {
   readonly #redis: Redis;
   readonly #keys: Keyspace;
   readonly #finish: (args: (string | number)[]) => Promise<unknown>;
-  readonly #dropBody: (args: (string | number)[]) => Promise<unknown>;
+  readonly #dropContent: (args: (string | number)[]) => Promise<unknown>;
   readonly #enqueueFinish: (write: FinishWrite) => void;
   readonly #enqueueRead: (read: RecordRead) => void;
 
@@ -75,7 +75,7 @@ export class JobStore {
     this.#redis = redis;
     this.#keys = keys;
     this.#finish = defineScript(redis, 'finish-jobs');
-    this.#dropBody = defineScript(redis, 'drop-body');
+    this.#dropContent = defineScript(redis, 'drop-content');
     this.#enqueueFinish = createTick((writes) => this.#flushFinish(writes));
     this.#enqueueRead = createTick((reads) => this.#flushReads(reads));
   }
@@ -169,10 +169,13 @@ export class JobStore {
     );
   }
 
-  /** Removes a finished record at once, and the result out of the delivery that told of it. */
+  /**
+   * Removes a finished record at once, and all of it out of the delivery that tells of it, which is
+   * not sent any more.
+   */
   async remove(tenant: string, id: string): Promise<void> {
     await this.#redis.del(this.#keys.job(id));
-    await this.#dropBody([1, this.#keys.delivery(deliveryIds(id).delivery)]);
+    await this.#dropContent([1, this.#keys.delivery(deliveryIds(id).delivery), Date.now()]);
     await this.#redis.zrem(this.#keys.index(tenant), id);
   }
 

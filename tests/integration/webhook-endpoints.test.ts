@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
+import { endpointId } from '@headrace/shared/ids.ts';
 import { createLogger } from '@headrace/shared/logger.ts';
 import { createMetrics } from '@headrace/shared/metrics.ts';
 import { createKeyspace } from '@headrace/shared/queues.ts';
@@ -53,11 +54,12 @@ function setUp(statuses: number[]) {
     signal: new AbortController().signal,
     now: () => clock.nowMs,
   });
-  const send = async () => {
+  const send = async (afterEach = async () => {}) => {
     const event = { tenant: TENANT, url: URL, nowMs: clock.nowMs, ttlS: 30 * 86_400 };
     const delivery = await deliveries.addTest(event);
     let nextMs = await deliver({ delivery, round: 0 });
     while (nextMs !== null) {
+      await afterEach();
       clock.nowMs = nextMs;
       nextMs = await deliver({ delivery, round: 0 });
     }
@@ -65,7 +67,7 @@ function setUp(statuses: number[]) {
     assert.ok(state);
     return { ...state, attempts: await deliveries.attempts(state) };
   };
-  return { endpoints, clock, send, stop: () => metrics.stop() };
+  return { keys, endpoints, clock, send, stop: () => metrics.stop() };
 }
 
 describe('an endpoint', () => {
@@ -94,5 +96,28 @@ describe('an endpoint', () => {
     for (let i = 0; i < 2; i++) assert.equal((await send()).status, 'delivered');
     assert.deepEqual(await endpoints.list(TENANT, 10), []);
     assert.equal(await endpoints.isDisabled(TENANT, URL), false);
+  });
+
+  test('is known to fail no longer than its failures count', async (t) => {
+    const { keys, send, stop } = setUp([500, 500, 410]);
+    t.after(stop);
+    const key = keys.endpoint(endpointId(TENANT, URL));
+    const known: number[] = [];
+    await send(async () => void known.push(await redis.pttl(key)));
+    const [failing = 0, failingStill = 0] = known;
+    for (const ttlMs of [failing, failingStill]) assert.ok(ttlMs > 0 && ttlMs <= 5 * DAY_MS);
+    assert.ok((await redis.pttl(key)) > 89 * DAY_MS);
+  });
+
+  test('is enabled by its tenant alone, also where the list is too long to name it', async (t) => {
+    const { keys, endpoints, send, stop } = setUp([410]);
+    t.after(stop);
+    await send();
+    const id = endpointId(TENANT, URL);
+    assert.equal(await redis.zrem(keys.disabledEndpoints(TENANT), id), 1);
+    assert.equal(await endpoints.enable('another', id), false);
+    assert.equal(await endpoints.enable(TENANT, id), true);
+    assert.equal(await endpoints.isDisabled(TENANT, URL), false);
+    assert.equal(await endpoints.enable(TENANT, id), false);
   });
 });

@@ -5,7 +5,8 @@
 -- ARGV[6] step of the schedule  ARGV[7] now in ms
 -- ARGV[8] what it says of the endpoint: good, bad, gone, or '' for nothing
 -- ARGV[9] endpoint id  ARGV[10] tenant  ARGV[11] url  ARGV[12] disabled after ms of failures alone
--- ARGV[13] endpoints are forgotten after ms  ARGV[14] most disabled endpoints of a tenant
+-- ARGV[13] disabled for ms  ARGV[14] most disabled endpoints of a tenant that are listed
+-- ARGV[15] ms without an attempt after which an endpoint is no longer known to fail
 -- Returns the status; '' when the delivery is gone, is in another round by now, or was settled before.
 -- @include drop-answer
 local held = redis.call('HMGET', KEYS[1], 'round', 'status', 'removed')
@@ -29,7 +30,7 @@ elseif (ARGV[8] == 'bad' or ARGV[8] == 'gone') and not disabled then
   local since = tonumber(redis.call('HGET', KEYS[2], 'failing_since_ms'))
   disabled = ARGV[8] == 'gone' or now - since >= tonumber(ARGV[12])
   if disabled then disable(ARGV[8] == 'gone' and 'gone' or 'failing') end
-  redis.call('PEXPIRE', KEYS[2], ARGV[13])
+  redis.call('PEXPIRE', KEYS[2], disabled and ARGV[13] or ARGV[15])
 end
 
 local status = ARGV[4]

@@ -163,3 +163,25 @@ test('a slow host, and a tenant of slow hosts, leave attempts to others', async 
   over.resolve();
   assert.deepEqual(await Promise.all(running), [null, null, null, null]);
 });
+
+test('a body larger than all that are held together is sent beside small ones', async (t) => {
+  const both = Promise.withResolvers<void>();
+  let posts = 0;
+  const { add, deliver, keys, stop } = setUpDeliver({
+    async post() {
+      posts += 1;
+      if (posts === 2) both.resolve();
+      await both.promise;
+      return { status: 200, headers: {}, head: '', durationMs: 1 };
+    },
+  });
+  t.after(stop);
+  const large = await add('https://two.example/');
+  await redis.hset(keys.delivery(large), 'bytes', 64 * 2 ** 20);
+  const ids = [await add('https://one.example/'), large];
+  const sent = ids.map((delivery) => deliver({ delivery, round: 0 }));
+  const first = await Promise.race([...sent, both.promise.then(() => 'both')]);
+  both.resolve();
+  assert.equal(first, 'both');
+  assert.deepEqual(await Promise.all(sent), [null, null]);
+});

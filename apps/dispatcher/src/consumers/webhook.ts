@@ -41,6 +41,8 @@ const PATIENCE_MS = 1_000;
 const ASIDE_MS = 5_000;
 /** Bodies that are held at once; a result may have 16 MB, and be held as text and as bytes. */
 const MAX_HELD_BYTES = 32 * 2 ** 20;
+/** What a larger body counts as: there is hardly ever none beside it. */
+const LARGEST_COUNTED = (3 / 4) * MAX_HELD_BYTES;
 /** How long a body that does not fit beside the others stays in Redis. */
 const ROOM_MS = 250;
 
@@ -78,7 +80,7 @@ export function createDeliver(deps: DeliverDeps): (job: unknown) => Promise<numb
 
   /** With a body that finds room beside those of the attempts that run. */
   async function send(delivery: DeliveryState): Promise<number | null> {
-    const { bytes } = delivery;
+    const bytes = Math.min(delivery.bytes, LARGEST_COUNTED);
     if (heldBytes > 0 && heldBytes + bytes > MAX_HELD_BYTES) return later(ROOM_MS);
     heldBytes += bytes;
     try {

@@ -123,7 +123,7 @@ function addEndpoints(app: ApiApp, { webhooks }: AppDeps): void {
       method: 'get',
       path: '/v1/webhooks/endpoints',
       access: 'webhooks',
-      summary: 'URLs that get no more callbacks: they answered 410, or failed for days',
+      summary: 'URLs that get no callbacks for 90 days: they answered 410, or failed for days',
       tags: TAGS,
       answers: { 200: json('The last 1,000 that were disabled, newest first.', EndpointList) },
       errors: ['invalid_request', ...REDIS_ERRORS],

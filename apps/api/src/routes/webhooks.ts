@@ -33,7 +33,10 @@ const RotationSchema = z
       .min(0)
       .max(7 * 86_400)
       .default(86_400)
-      .describe('How long the secret before stays good; callbacks are signed with both meanwhile.'),
+      .describe(
+        'How long the secret before stays good; callbacks are signed with both meanwhile. No more ' +
+          'than two are good: to rotate again meanwhile ends the older one at once.',
+      ),
   })
   .meta({ id: 'WebhookSecretRequest' });
 const TestSchema = z.strictObject({ url: WebhookUrlSchema }).meta({ id: 'WebhookTestRequest' });

@@ -116,17 +116,36 @@ describe('an endpoint', () => {
     assert.ok((await redis.pttl(key)) > 89 * DAY_MS);
   });
 
-  test('is enabled by its tenant alone, also where the list is too long to name it', async (t) => {
-    const { keys, endpoints, send, stop } = setUp([410]);
+  test('is enabled by its tenant alone', async (t) => {
+    const { endpoints, send, stop } = setUp([410]);
     t.after(stop);
     await send();
     const id = endpointId(TENANT, HOOK);
-    assert.equal(await redis.zrem(keys.disabledEndpoints(TENANT), id), 1);
     assert.equal(await endpoints.enable('another', id), false);
     assert.equal(await endpoints.enable(TENANT, id), true);
     assert.equal(await endpoints.isDisabled(TENANT, HOOK), false);
     assert.equal(await endpoints.enable(TENANT, id), false);
   });
+});
+
+test('of disabled endpoints a tenant has a thousand; the one before is forgotten', async (t) => {
+  const { keys, endpoints, clock, deliver, add, stop } = setUpDeliver({
+    post: async () => ({ status: 410, headers: {}, head: '', durationMs: 1 }),
+  });
+  t.after(stop);
+  const gone = async (url: string) => {
+    assert.equal(await deliver({ delivery: await add(url), round: 0 }), null);
+    assert.ok(await endpoints.isDisabled(TENANT, url));
+  };
+  await gone(HOOK);
+  const list = keys.disabledEndpoints(TENANT);
+  const others = Array.from({ length: 999 }, (_, i) => [START_MS + 1, `whe_${i}`]);
+  await redis.zadd(list, ...others.flat());
+  clock.nowMs += 2;
+  await gone('https://example.com/another');
+  assert.equal(await endpoints.isDisabled(TENANT, HOOK), false);
+  assert.equal(await redis.exists(keys.endpoint(endpointId(TENANT, HOOK))), 0);
+  assert.equal(await redis.zcard(list), 1_000);
 });
 
 test('a slow host, and a tenant of slow hosts, leave attempts to others', async (t) => {

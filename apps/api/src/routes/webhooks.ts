@@ -128,7 +128,12 @@ function addEndpoints(app: ApiApp, { webhooks }: AppDeps): void {
       access: 'webhooks',
       summary: 'URLs that get no callbacks for 90 days: they answered 410, or failed for days',
       tags: TAGS,
-      answers: { 200: json('The last 1,000 that were disabled, newest first.', EndpointList) },
+      answers: {
+        200: json(
+          'The last 1,000 that were disabled, newest first; others take calls again.',
+          EndpointList,
+        ),
+      },
       errors: ['invalid_request', ...REDIS_ERRORS],
     },
     async (c) => {

@@ -5,7 +5,7 @@
 -- ARGV[6] step of the schedule  ARGV[7] now in ms
 -- ARGV[8] what it says of the endpoint: good, bad, gone, or '' for nothing
 -- ARGV[9] endpoint id  ARGV[10] tenant  ARGV[11] url  ARGV[12] disabled after ms of failures alone
--- ARGV[13] disabled for ms  ARGV[14] most disabled endpoints of a tenant that are listed
+-- ARGV[13] disabled for ms  ARGV[14] most disabled endpoints of a tenant
 -- ARGV[15] ms without an attempt after which an endpoint is no longer known to fail
 -- Returns the status; '' when the delivery is gone, is in another round by now, or was settled before.
 -- @include drop-answer
@@ -17,7 +17,12 @@ local function disable(reason)
   redis.call('HSET', KEYS[2], 'disabled_ms', now, 'reason', reason)
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[13])
   redis.call('ZADD', KEYS[3], now, ARGV[9])
-  redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -1 - ARGV[14])
+  -- A tenant may have a URL for each job. The one that is forgotten will say again that it is gone.
+  local prefix = string.sub(KEYS[2], 1, -1 - #ARGV[9])
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1 - ARGV[14])) do
+    redis.call('DEL', prefix .. id)
+    redis.call('ZREM', KEYS[3], id)
+  end
   redis.call('PEXPIRE', KEYS[3], ARGV[13])
 end
 

@@ -48,6 +48,8 @@ test('ours accepts what standardwebhooks signs, and says why it rejects', async 
   headers['webhook-timestamp'] = String(Math.floor(date.getTime() / 1000));
   assert.deepEqual(await verifyWebhook(BODY, headers, { secret: SECRET }), JSON.parse(BODY));
   await verifyWebhook(BODY, new Headers(headers), { secret: [newSecret(), SECRET] });
+  const capital = Object.entries(headers).map(([name, value]) => [name.toUpperCase(), value]);
+  await verifyWebhook(BODY, Object.fromEntries(capital), { secret: SECRET });
   const refusal = verifyWebhook(BODY, headers, { secret: newSecret() });
   await assert.rejects(refusal, new WebhookVerificationError('no signature fits'));
 });

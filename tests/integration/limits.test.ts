@@ -148,3 +148,23 @@ describe('the batches of a tenant', () => {
     assert.equal((await it.api.send('/v1/batches', { body })).status, 200);
   });
 });
+
+test('a Redis that is nearly full takes no jobs and no test events', async () => {
+  const full = await startRedis();
+  const api = await startTestApi(full.url);
+  try {
+    const used = /^used_memory:(\d+)/m.exec(await api.redis.info('memory'))?.[1];
+    await api.redis.config('SET', 'maxmemory', Math.floor(Number(used) / 0.9));
+    await api.api.ticks.admission();
+    for (const [path, body] of [
+      ['/v1/jobs', { input: 'a' }],
+      ['/v1/webhooks/test', { url: 'https://example.com/' }],
+    ] as const) {
+      const answer = await api.send(path, { body });
+      assert.deepEqual([answer.status, codeOf(answer)], [503, 'storage_nearly_full'], path);
+    }
+  } finally {
+    await api.stop();
+    await full.stop();
+  }
+});

@@ -277,6 +277,16 @@ describe('a delivery', () => {
   });
 });
 
+test('deliveries of a job and of a batch at once are not asked for', async () => {
+  const { api, post } = system;
+  const both = { job: `job_${'0'.repeat(26)}`, batch: `batch_${'0'.repeat(26)}` };
+  const listed = await api.send(`/v1/webhooks/deliveries?${new URLSearchParams(both)}`);
+  for (const { status, body } of [listed, await post('/v1/webhooks/deliveries/redeliver', both)]) {
+    const { error } = JSON.parse(JSON.stringify(body));
+    assert.deepEqual([status, error.param], [400, 'batch']);
+  }
+});
+
 test('a test event goes to any URL that callbacks may go to', async () => {
   const { receiver, until, post } = system;
   const { status, body } = await post('/v1/webhooks/test', { url: receiver.url('/test') });

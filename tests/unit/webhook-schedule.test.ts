@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseDispatcherConfig } from '../../apps/dispatcher/src/config.ts';
-import { EndpointSlots } from '../../apps/dispatcher/src/webhooks/endpoint-slots.ts';
+import { ReceiverSlots } from '../../apps/dispatcher/src/webhooks/receiver-slots.ts';
 import { nextDelayMs, parseRetryAfter } from '../../apps/dispatcher/src/webhooks/schedule.ts';
 
 const MINUTE = 60;
@@ -59,9 +59,9 @@ test('Retry-After is read as seconds and as a date, and else is none', () => {
   }
 });
 
-describe('the slots of endpoints', () => {
+describe('the slots of receivers', () => {
   test('are as many for each as it may have, and pass on to whoever waits', async () => {
-    const slots = new EndpointSlots({ perEndpoint: 1, patienceMs: 60_000 });
+    const slots = new ReceiverSlots({ perReceiver: 1, patienceMs: 60_000 });
     const release = await slots.take('a');
     const other = await slots.take('b');
     const waiting = slots.take('a');
@@ -71,9 +71,22 @@ describe('the slots of endpoints', () => {
   });
 
   test('of one that is slow are not waited for', async () => {
-    const slots = new EndpointSlots({ perEndpoint: 1, patienceMs: 0 });
+    const slots = new ReceiverSlots({ perReceiver: 1, patienceMs: 0 });
     assert.ok(await slots.take('a'));
     assert.equal(await slots.take('a'), null);
     assert.ok(await slots.take('b'));
+  });
+
+  test('of one that is slow now and then are waited for', async () => {
+    let nowMs = 0;
+    const slots = new ReceiverSlots({ perReceiver: 3, patienceMs: 60_000, now: () => nowMs });
+    assert.ok(await slots.take('a'));
+    nowMs = 60_000;
+    const [release] = await Promise.all([slots.take('a'), slots.take('a')]);
+    const waiting = slots.take('a');
+    release?.();
+    assert.ok(await waiting);
+    nowMs = 120_000;
+    assert.equal(await slots.take('a'), null);
   });
 });

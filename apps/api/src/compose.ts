@@ -100,7 +100,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
     maxRows: config.HEADRACE_MAX_BACKLOG_ROWS,
     maxDrainS: config.HEADRACE_MAX_BACKLOG_S || null,
   });
-  const { webhookTarget, webhooks } = createCallbacks(config, redis, keys);
+  const { webhookTarget, webhooks } = createCallbacks({ config, redis, keys, admission });
   const submit = createSubmit({
     ...{ models, metrics, keys, limits: rowLimits(config), terms: defaultTerms(config) },
     webhookTarget,
@@ -189,13 +189,18 @@ function createTicks({ redis, keys, models, ...parts }: TickParts): ApiTicks {
   };
 }
 
+type CallbackParts = Pick<BulkParts, 'config' | 'redis' | 'keys' | 'admission'>;
+
 /** Where callbacks may go, and what is known of those that went. */
-function createCallbacks(config: ApiConfig, redis: Redis, keys: Keyspace) {
+function createCallbacks({ config, redis, keys, admission }: CallbackParts) {
   const receivers = parseReceiverRules(config);
   const deliveryTtlS = config.HEADRACE_DELIVERY_TTL_S;
   return {
     webhookTarget: createToWebhookTarget(receivers, deliveryTtlS),
-    webhooks: createWebhooks({ redis, keys, receivers, deliveryTtlS }),
+    webhooks: createWebhooks({
+      ...{ redis, keys, receivers, deliveryTtlS },
+      admit: () => admission.admit('job'),
+    }),
   };
 }
 

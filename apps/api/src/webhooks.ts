@@ -20,6 +20,8 @@ interface WebhooksDeps {
   keys: Keyspace;
   receivers: ReceiverRules;
   deliveryTtlS: number;
+  /** @throws AppError when Redis takes nothing more */
+  admit: () => void;
   now?: () => number;
 }
 
@@ -56,7 +58,7 @@ const MAX_ENDPOINTS = 1_000;
 
 /** The log of a tenant's callbacks, its secrets, and its endpoints. */
 export function createWebhooks(deps: WebhooksDeps) {
-  const { redis, keys, receivers, deliveryTtlS, now = Date.now } = deps;
+  const { redis, keys, receivers, deliveryTtlS, admit, now = Date.now } = deps;
   const deliveries = new DeliveryStore(redis, keys);
   const endpoints = new EndpointStore(redis, keys);
   const secrets = new SecretStore(redis, keys);
@@ -103,8 +105,9 @@ export function createWebhooks(deps: WebhooksDeps) {
       return { redelivered: sent.filter((problem) => problem === null).length, has_more, last_id };
     },
 
-    /** @throws AppError `invalid_request` when callbacks may not go there */
+    /** @throws AppError `invalid_request` when callbacks may not go there, `storage_nearly_full` */
     async test(tenant: string, url: string): Promise<DeliveryDetail> {
+      admit();
       checkReceiver(url, receivers, 'url');
       const id = await deliveries.addTest({ tenant, url, nowMs: now(), ttlS: deliveryTtlS });
       return detail(tenant, id);

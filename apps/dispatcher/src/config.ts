@@ -41,8 +41,8 @@ export const dispatcherEnv = z.object({
   HEADRACE_WEBHOOK_CONCURRENCY: integer(1, 1_000)
     .default(64)
     .describe(
-      'Webhooks sent at once, a quarter of them to one URL; each holds a socket, and all together ' +
-        '32 MiB of bodies.',
+      'Webhooks sent at once, a quarter of them to one host and three quarters for one tenant; ' +
+        'each holds a socket, and all together 32 MiB of bodies.',
     ),
   HEADRACE_WEBHOOK_DISABLE_AFTER_S: integer(1, 365 * 86_400)
     .default(5 * 86_400)

@@ -70,10 +70,15 @@ async function isSigned(
 }
 
 function headerOf(headers: RequestHeaders, name: string): string {
-  const value = headers instanceof Headers ? headers.get(name) : headers[name];
+  const value = headers instanceof Headers ? headers.get(name) : inAnyCase(headers, name);
   const [first] = Array.isArray(value) ? value : [value];
   if (first) return first;
   throw new WebhookVerificationError(`${name} is missing`);
+}
+
+/** Some gateways hand on the names as they came, in whatever case. */
+function inAnyCase(headers: Exclude<RequestHeaders, Headers>, name: string) {
+  return Object.entries(headers).find(([given]) => given.toLowerCase() === name)?.[1];
 }
 
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> | null {

@@ -1,4 +1,5 @@
 import { integer } from '@headrace/shared/env.ts';
+import { AppError } from '@headrace/shared/errors.ts';
 import { isBatchId, isDeliveryId, isJobId } from '@headrace/shared/ids.ts';
 import { invalidRequest } from '@headrace/shared/invalid-request.ts';
 import {
@@ -89,7 +90,7 @@ function addList(app: ApiApp, { webhooks }: AppDeps): void {
     async (c) => {
       const { job, batch, status, limit, after: from = null } = parseQuery(c, ListQuery);
       const filter: DeliveryFilter = {
-        ...{ of: job ?? batch ?? null, url: null, sinceS: null },
+        ...{ of: subjectOf(job, batch), url: null, sinceS: null },
         statuses: status === undefined ? null : [status],
       };
       const page = await webhooks.list(tenantOf(c), filter, { limit, after: from });
@@ -162,10 +163,17 @@ function addRedeliverAll(app: ApiApp, { webhooks, limits }: AppDeps): void {
       const parsed = RedeliverSchema.safeParse(await readJson(c, limits));
       if (!parsed.success) throw invalidRequest(parsed.error);
       const { status, url, job, batch, since, limit, after: from = null } = parsed.data;
-      const filter = { of: job ?? batch ?? null, statuses: status, url: url ?? null };
+      const filter = { of: subjectOf(job, batch), statuses: status, url: url ?? null };
       const all = { ...filter, sinceS: since ?? null };
       const sent = await webhooks.redeliverAll(tenantOf(c), all, { limit, after: from });
       return answerJson(c, sent, { status: 202 });
     },
   );
+}
+
+/** @throws AppError `invalid_request` for both, of which no delivery is */
+function subjectOf(job: string | undefined, batch: string | undefined): string | null {
+  if (job === undefined || batch === undefined) return job ?? batch ?? null;
+  const message = 'batch: must not be given beside job';
+  throw new AppError('invalid_request', { message, param: 'batch' });
 }

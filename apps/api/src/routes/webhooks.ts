@@ -33,7 +33,10 @@ const RotationSchema = z
       .min(0)
       .max(7 * 86_400)
       .default(86_400)
-      .describe('How long the secret before stays good; callbacks are signed with both meanwhile.'),
+      .describe(
+        'How long the secret before stays good; callbacks are signed with both meanwhile. No more ' +
+          'than two are good: to rotate again meanwhile ends the older one at once.',
+      ),
   })
   .meta({ id: 'WebhookSecretRequest' });
 const TestSchema = z.strictObject({ url: WebhookUrlSchema }).meta({ id: 'WebhookTestRequest' });
@@ -123,9 +126,14 @@ function addEndpoints(app: ApiApp, { webhooks }: AppDeps): void {
       method: 'get',
       path: '/v1/webhooks/endpoints',
       access: 'webhooks',
-      summary: 'URLs that get no more callbacks: they answered 410, or failed for days',
+      summary: 'URLs that get no callbacks for 90 days: they answered 410, or failed for days',
       tags: TAGS,
-      answers: { 200: json('The last 1,000 that were disabled, newest first.', EndpointList) },
+      answers: {
+        200: json(
+          'The last 1,000 that were disabled, newest first; others take calls again.',
+          EndpointList,
+        ),
+      },
       errors: ['invalid_request', ...REDIS_ERRORS],
     },
     async (c) => {

@@ -1,5 +1,4 @@
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
-import { endpointId } from '@headrace/shared/ids.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import type { DeliveryState } from '@headrace/shared/webhooks/delivery.ts';
 import type { AttemptOutcome, DeliveryStore } from '@headrace/shared/webhooks/delivery-store.ts';
@@ -9,7 +8,7 @@ import { z } from 'zod';
 import { type AttemptResult, attemptDelivery } from '../webhooks/attempt.ts';
 import { batchBody } from '../webhooks/batch-body.ts';
 import type { CallbackClient } from '../webhooks/callback-client.ts';
-import { EndpointSlots } from '../webhooks/endpoint-slots.ts';
+import { ReceiverSlots } from '../webhooks/receiver-slots.ts';
 import { nextDelayMs } from '../webhooks/schedule.ts';
 
 export interface DeliverDeps {
@@ -34,13 +33,16 @@ export interface DeliverDeps {
 /** What a job of the queue of deliveries carries. */
 const DeliveryJob = z.object({ delivery: z.string(), round: z.number() });
 
-/** A slow receiver has this share of all attempts at most. */
-const SHARE_OF_ONE = 4;
+/** The shares of all attempts that slow receivers have at most: a host, and all of a tenant's. */
+const SHARE_OF_HOST = 1 / 4;
+const SHARE_OF_TENANT = 3 / 4;
 const PATIENCE_MS = 1_000;
 /** How long a delivery to a slow receiver stands aside. */
 const ASIDE_MS = 5_000;
 /** Bodies that are held at once; a result may have 16 MB, and be held as text and as bytes. */
 const MAX_HELD_BYTES = 32 * 2 ** 20;
+/** What a larger body counts as: there is hardly ever none beside it. */
+const LARGEST_COUNTED = (3 / 4) * MAX_HELD_BYTES;
 /** How long a body that does not fit beside the others stays in Redis. */
 const ROOM_MS = 250;
 
@@ -51,8 +53,7 @@ const ROOM_MS = 250;
  */
 export function createDeliver(deps: DeliverDeps): (job: unknown) => Promise<number | null> {
   const { deliveries, endpoints, metrics, concurrency, now = Date.now } = deps;
-  const perEndpoint = Math.max(1, Math.ceil(concurrency / SHARE_OF_ONE));
-  const slots = new EndpointSlots({ perEndpoint, patienceMs: PATIENCE_MS });
+  const takeSlot = createSlots(concurrency);
   let heldBytes = 0;
 
   /** Not all at once. */
@@ -79,7 +80,7 @@ export function createDeliver(deps: DeliverDeps): (job: unknown) => Promise<numb
 
   /** With a body that finds room beside those of the attempts that run. */
   async function send(delivery: DeliveryState): Promise<number | null> {
-    const { bytes } = delivery;
+    const bytes = Math.min(delivery.bytes, LARGEST_COUNTED);
     if (heldBytes > 0 && heldBytes + bytes > MAX_HELD_BYTES) return later(ROOM_MS);
     heldBytes += bytes;
     try {
@@ -100,13 +101,34 @@ export function createDeliver(deps: DeliverDeps): (job: unknown) => Promise<numb
     if (await endpoints.isDisabled(tenant, url)) {
       return record(delivery, unsent(delivery, 'disabled'));
     }
-    const release = await slots.take(endpointId(tenant, url));
+    const release = await takeSlot(delivery);
     if (release === null) return later(ASIDE_MS);
     try {
       return await send(delivery);
     } finally {
       release();
     }
+  };
+}
+
+/** A host is one receiver, however many URLs of it there are: one for each job, perhaps. */
+function createSlots(concurrency: number) {
+  const shareOf = (share: number) =>
+    new ReceiverSlots({ perReceiver: Math.ceil(concurrency * share), patienceMs: PATIENCE_MS });
+  const hosts = shareOf(SHARE_OF_HOST);
+  const tenants = shareOf(SHARE_OF_TENANT);
+  return async ({ tenant, url }: DeliveryState): Promise<(() => void) | null> => {
+    const leaveHost = await hosts.take(`${tenant} ${new URL(url).host}`);
+    if (leaveHost === null) return null;
+    const leaveTenant = await tenants.take(tenant);
+    if (leaveTenant === null) {
+      leaveHost();
+      return null;
+    }
+    return () => {
+      leaveTenant();
+      leaveHost();
+    };
   };
 }
 

@@ -5,17 +5,24 @@
 -- ARGV[6] step of the schedule  ARGV[7] now in ms
 -- ARGV[8] what it says of the endpoint: good, bad, gone, or '' for nothing
 -- ARGV[9] endpoint id  ARGV[10] tenant  ARGV[11] url  ARGV[12] disabled after ms of failures alone
--- ARGV[13] endpoints are forgotten after ms  ARGV[14] most disabled endpoints of a tenant
--- Returns the status; '' when the delivery is gone, or is in another round by now.
+-- ARGV[13] disabled for ms  ARGV[14] most disabled endpoints of a tenant
+-- ARGV[15] ms without an attempt after which an endpoint is no longer known to fail
+-- Returns the status; '' when the delivery is gone, is in another round by now, or was settled before.
 -- @include drop-answer
-if redis.call('HGET', KEYS[1], 'round') ~= ARGV[1] then return '' end
+local held = redis.call('HMGET', KEYS[1], 'round', 'status', 'removed')
+if held[1] ~= ARGV[1] then return '' end
 local now = tonumber(ARGV[7])
 
 local function disable(reason)
   redis.call('HSET', KEYS[2], 'disabled_ms', now, 'reason', reason)
   redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[13])
   redis.call('ZADD', KEYS[3], now, ARGV[9])
-  redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -1 - ARGV[14])
+  -- A tenant may have a URL for each job. The one that is forgotten will say again that it is gone.
+  local prefix = string.sub(KEYS[2], 1, -1 - #ARGV[9])
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1 - ARGV[14])) do
+    redis.call('DEL', prefix .. id)
+    redis.call('ZREM', KEYS[3], id)
+  end
   redis.call('PEXPIRE', KEYS[3], ARGV[13])
 end
 
@@ -28,20 +35,19 @@ elseif (ARGV[8] == 'bad' or ARGV[8] == 'gone') and not disabled then
   local since = tonumber(redis.call('HGET', KEYS[2], 'failing_since_ms'))
   disabled = ARGV[8] == 'gone' or now - since >= tonumber(ARGV[12])
   if disabled then disable(ARGV[8] == 'gone' and 'gone' or 'failing') end
-  redis.call('PEXPIRE', KEYS[2], ARGV[13])
+  redis.call('PEXPIRE', KEYS[2], disabled and ARGV[13] or ARGV[15])
 end
 
 local status = ARGV[4]
 if disabled and status ~= 'delivered' then status = 'disabled' end
--- Its job was removed while the attempt was made.
-local removed = redis.call('HEXISTS', KEYS[1], 'removed') == 1
-if removed and status == 'pending' then status = 'failed' end
-redis.call('HSET', KEYS[1], 'status', status, 'step', ARGV[6])
 if ARGV[2] ~= '' then
   local count = redis.call('HINCRBY', KEYS[1], 'attempt_count', 1)
-  redis.call('HSET', KEYS[1], 'attempt:' .. count, removed and dropAnswer(ARGV[2]) or ARGV[2])
+  redis.call('HSET', KEYS[1], 'attempt:' .. count, held[3] and dropAnswer(ARGV[2]) or ARGV[2])
   redis.call('HDEL', KEYS[1], 'attempt:' .. (count - ARGV[3]))
 end
+-- Its job was removed while the attempt was made, or a dispatcher that seemed dead was not.
+if held[2] == 'delivered' or held[2] ~= 'pending' and status ~= 'delivered' then return '' end
+redis.call('HSET', KEYS[1], 'status', status, 'step', ARGV[6])
 if status == 'pending' then
   redis.call('HSET', KEYS[1], 'next_ms', ARGV[5])
 else

@@ -4,18 +4,18 @@
 -- ARGV[1] tenant  ARGV[2] delivery id  ARGV[3] prefix of BullMQ's keys of the queue  ARGV[4] now in ms
 -- Returns 1 when it is sent; 0 when it has no body any more; -1 when there is no such delivery.
 -- @include add-delivery
-local state = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'type')
+local state = redis.call('HMGET', KEYS[1], 'tenant', 'status', 'type', 'round', 'next_ms')
 if state[1] ~= ARGV[1] then return -1 end
 local whole = redis.call('HEXISTS', KEYS[1], 'body') == 1 or string.sub(state[3], 1, 6) == 'batch.'
 if not whole then return 0 end
 if state[2] == 'pending' then
-  -- Whoever holds the job of an earlier round finds that it is over.
-  local round = redis.call('HGET', KEYS[1], 'round')
-  local job = round == '0' and ARGV[2] or ARGV[2] .. '-' .. round
-  if redis.call('LPOS', ARGV[3] .. 'active', job) then return 1 end
+  local job = state[4] == '0' and ARGV[2] or ARGV[2] .. '-' .. state[4]
+  -- An attempt is written down before its job is put off; in between, or when its dispatcher dies
+  -- there, the job is neither delayed nor about to be sent. In its round it finds nothing to do.
+  local putOff = state[5] and tonumber(state[5]) > tonumber(ARGV[4])
   if redis.call('ZREM', ARGV[3] .. 'delayed', job) == 1 then
     redis.call('DEL', ARGV[3] .. job)
-  elseif redis.call('EXISTS', ARGV[3] .. job) == 1 then
+  elseif not putOff and redis.call('EXISTS', ARGV[3] .. job) == 1 then
     return 1
   end
 end

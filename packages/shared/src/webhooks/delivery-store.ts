@@ -14,8 +14,10 @@ import { TEST_EVENT } from './webhook-target.ts';
 
 /** Attempts of a delivery that are kept. */
 const ATTEMPTS_KEPT = 50;
-/** How long an endpoint is known to fail, or to be disabled, after its last attempt. */
-const ENDPOINT_TTL_MS = 90 * 86_400_000;
+/** How long an endpoint is disabled. */
+const DISABLED_TTL_MS = 90 * 86_400_000;
+/** Longer than any wait of the usual schedule, so that the failures of a delivery are one row. */
+const MIN_FAILING_TTL_MS = 2 * 86_400_000;
 const MAX_DISABLED_ENDPOINTS = 1_000;
 
 const FIELDS = Object.keys(DeliveryStateSchema.shape);
@@ -120,7 +122,8 @@ export class DeliveryStore {
       ...[3, deliveryKey(id), endpointKey(endpoint), disabledEndpoints(tenant)],
       ...[round, attempt === null ? '' : JSON.stringify(attempt), ATTEMPTS_KEPT],
       ...[status, nextMs ?? '', step, nowMs, outcome.endpoint ?? ''],
-      ...[endpoint, tenant, url, disableAfterMs, ENDPOINT_TTL_MS, MAX_DISABLED_ENDPOINTS],
+      ...[endpoint, tenant, url, disableAfterMs, DISABLED_TTL_MS, MAX_DISABLED_ENDPOINTS],
+      Math.max(disableAfterMs, MIN_FAILING_TTL_MS),
     ]);
     const parsed = DeliveryStateSchema.shape.status.safeParse(reply);
     return parsed.success ? parsed.data : null;

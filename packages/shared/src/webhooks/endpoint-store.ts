@@ -57,8 +57,12 @@ export class EndpointStore {
 
   /** @returns false when the tenant has no such endpoint that is disabled */
   async enable(tenant: string, id: string): Promise<boolean> {
-    if ((await this.#redis.zrem(this.#keys.disabledEndpoints(tenant), id)) === 0) return false;
-    await this.#redis.del(this.#keys.endpoint(id));
+    const key = this.#keys.endpoint(id);
+    const [owner, disabled] = await this.#redis.hmget(key, 'tenant', 'disabled_ms');
+    if (owner !== tenant || typeof disabled !== 'string') return false;
+    // In this order: whoever dies in between leaves no URL that is disabled and not to be found.
+    await this.#redis.del(key);
+    await this.#redis.zrem(this.#keys.disabledEndpoints(tenant), id);
     return true;
   }
 }

@@ -129,6 +129,17 @@ describe('the backlog of a model', () => {
   });
 });
 
+test('what a rate refuses takes no room from others', async () => {
+  await using it = await openApi({
+    HEADRACE_RATE_ROWS_PER_S: '1',
+    HEADRACE_RATE_BURST_ROWS: '100',
+    HEADRACE_MAX_BACKLOG_ROWS: '500',
+  });
+  const rows = Array.from({ length: 100 }, () => 'a');
+  assert.equal((await it.submit(rows)).status, 202);
+  for (let i = 0; i < 20; i++) assert.equal(codeOf(await it.submit(rows)), 'rate_limited');
+});
+
 describe('the batches of a tenant', () => {
   test('are bounded, and one that has ended makes room', async () => {
     await using it = await openApi({ HEADRACE_TENANT_MAX_BATCHES: '1' });

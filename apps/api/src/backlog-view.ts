@@ -13,8 +13,12 @@ export interface BacklogView {
   oldestAgeS(queue: string): number;
   /** How long all ready workers need for what waits; null when their speed is unknown. */
   drainSeconds(model: ServedModel): number | null;
-  /** Counts work in. @throws AppError `overloaded`; Retry-After says when there is room for it */
-  admit(model: ServedModel, work: Work): void;
+  /**
+   * Counts work in.
+   * @returns counts it out again, where it was refused after all
+   * @throws AppError `overloaded`; Retry-After says when there is room for it
+   */
+  admit(model: ServedModel, work: Work): () => void;
   /** Reads all backlogs anew. */
   tick(): Promise<void>;
 }
@@ -74,7 +78,9 @@ export function createBacklogView(deps: BacklogViewDeps): BacklogView {
         const retryAfterS = drainS === null ? RETRY_AFTER_UNKNOWN_S : waitS(excess * drainS);
         throw new AppError('overloaded', { message, retryAfterS });
       }
-      fresh.set(queue, added);
+      const counted = fresh;
+      counted.set(queue, added);
+      return () => void counted.set(queue, less(counted.get(queue), work));
     },
     async tick() {
       const { queues, all } = deps.models;
@@ -99,6 +105,10 @@ export function createBacklogView(deps: BacklogViewDeps): BacklogView {
 
 function sum(work: Work | undefined, more: Work): Work {
   return { rows: (work?.rows ?? 0) + more.rows, tokens: (work?.tokens ?? 0) + more.tokens };
+}
+
+function less(work: Work | undefined, { rows, tokens }: Work): Work {
+  return sum(work, { rows: -rows, tokens: -tokens });
 }
 
 /** By which share of itself a backlog is too long; 0 when it is not. */

@@ -28,8 +28,13 @@ export interface SubmitDeps {
   metrics: Metrics;
   limits: RowLimits;
   terms: DefaultTerms;
-  /** @throws AppError when nothing more is admitted at the moment */
-  admit: (model: ServedModel, work: Work) => void;
+  /** What is kept of an Idempotency-Key. */
+  keptOf: (key: string) => Promise<string | null>;
+  /**
+   * @returns takes it back, where the job is refused after all
+   * @throws AppError when nothing more is admitted at the moment
+   */
+  admit: (model: ServedModel, work: Work) => () => void;
   webhookTarget: ToWebhookTarget;
   now?: () => number;
 }
@@ -62,13 +67,31 @@ export type Submit = (submission: Submission) => Promise<Submitted>;
 export function createSubmit(deps: SubmitDeps): Submit {
   const now = deps.now ?? Date.now;
 
+  /** What was stored before is answered also while nothing is admitted. @throws the refusal */
+  async function formerOf(once: Once | null, refusal: unknown): Promise<StoredJob> {
+    const kept = once && (await deps.keptOf(deps.keys.once(once.digest)).catch(() => null));
+    const former = kept ? storedBefore({ kind: 'stored-before', kept }, once) : null;
+    if (former === null) throw refusal;
+    return former;
+  }
+
   /** @returns the job that came first under the Idempotency-Key, if one did */
-  async function store(job: NewJob, once: Once | null): Promise<StoredJob | null> {
+  async function store(
+    job: NewJob,
+    { model, once }: { model: ServedModel; once: Once | null },
+  ): Promise<StoredJob | null> {
     const { id, payload } = job;
+    let takeBack: () => void;
+    try {
+      takeBack = deps.admit(model, { rows: payload.rows.length, tokens: payload.tokens });
+    } catch (refusal) {
+      return formerOf(once, refusal);
+    }
     const stored = { id, createdMs: payload.created_ms, model: payload.model };
     const first = once && { key: deps.keys.once(once.digest), keep: keepOf(once, stored) };
     try {
       const outcome = await deps.enqueue(first === null ? job : { ...job, once: first });
+      if (outcome.kind !== 'added') takeBack();
       return storedBefore(outcome, once);
     } catch (error) {
       throw redisFailure(error) ?? error;
@@ -83,7 +106,6 @@ export function createSubmit(deps: SubmitDeps): Submit {
     const terms = termsOf(caller, { tenant, rows: rows.length }, deps.terms);
     const webhook = submission.webhook ?? deps.webhookTarget(request.webhook);
     const tokens = totalTokens(rows, model.manifest.max_tokens);
-    deps.admit(model, { rows: rows.length, tokens });
     const createdMs = now();
     const id = newJobId(createdMs);
     const payload: JobPayload = {
@@ -102,7 +124,8 @@ export function createSubmit(deps: SubmitDeps): Submit {
       ...(webhook && { webhook }),
     };
     submission.beforeEnqueue?.(id);
-    const before = await store({ id, queue: model.queue, payload, terms }, once);
+    const job = { id, queue: model.queue, payload, terms };
+    const before = await store(job, { model, once });
     if (before !== null) {
       const first = { ...payload, created_ms: before.createdMs, model: before.model };
       const then = deps.models.find(before.model) ?? model;

@@ -86,11 +86,11 @@ describe('the keyring of a process', () => {
 
   test('knows of a key what its tenant and itself may use up', async () => {
     const { id, header } = await otherCreates(FAR);
-    await store.setTenant('search', { weight: 3, max_queued_rows: 7, max_running_rows: null });
+    await store.setTenant('search', { weight: 3, max_rows: 7 });
     assert.deepEqual(await keyring.identify(header), {
       ...{ tenant: 'search', keyId: id, scopes: ['jobs'], weight: 3 },
       limits: { rowsPerS: 5, burstRows: 10 },
-      tenantLimits: { queuedRows: 7, runningRows: null },
+      maxRows: 7,
     });
     assert.ok(!(keyring.identify(header) instanceof Promise), 'a second request asks nobody');
   });

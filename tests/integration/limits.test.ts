@@ -82,6 +82,22 @@ describe('the rows of a tenant', () => {
     assert.equal((await it.submit('f')).status, 202);
   });
 
+  test('have a bound of their own where an admin has set one', async () => {
+    await using it = await openApi({});
+    const create = async (body: object, headers: Record<string, string> = {}) => {
+      const { body: made } = await it.api.send('/v1/keys', { body, headers });
+      const { secret } = z.object({ secret: z.string() }).parse(made);
+      return { authorization: `Bearer ${secret}` };
+    };
+    const admin = await create({ name: 'ops', scopes: ['admin', 'jobs'] });
+    const search = await create({ name: 'a', tenant: 'search', scopes: ['jobs'] }, admin);
+    const limits = { method: 'PUT', headers: admin, body: { max_rows: 1 } };
+    assert.equal((await it.api.send('/v1/tenants/search', limits)).status, 200);
+    assert.equal((await it.submit('a', search)).status, 202);
+    assert.equal(codeOf(await it.submit('a', search)), 'overloaded');
+    assert.equal((await it.submit(['a', 'b'], admin)).status, 202);
+  });
+
   test('are those of one tenant, as are its keys, and a key’s rate is that key’s', async () => {
     await using it = await openApi({});
     const keys = createKeyspace(testPrefix());

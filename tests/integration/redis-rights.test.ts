@@ -164,7 +164,7 @@ describe('under the rights of their users', () => {
     try {
       const headers = { authorization: `Bearer ${secret}`, 'idempotency-key': 'once' };
       const as = { at: closed.url, headers };
-      await done('PUT', '/v1/tenants/default', { ...as, body: { max_queued_rows: 100_000 } });
+      await done('PUT', '/v1/tenants/default', { ...as, body: { max_rows: 100_000 } });
       const job = { ...as, body: { input: 'great' } };
       assert.equal(await done('POST', '/v1/jobs', job), await done('POST', '/v1/jobs', job));
       const form = new FormData();

@@ -139,7 +139,7 @@ async function knownKey(store: KeyStore, key: StoredKey | null): Promise<KnownKe
   const caller: Caller = {
     ...{ tenant, scopes, keyId: key.id, weight: limits.weight },
     limits: rate_limit && { rowsPerS: rate_limit.rows_per_s, burstRows: rate_limit.burst_rows },
-    tenantLimits: { queuedRows: limits.max_queued_rows, runningRows: limits.max_running_rows },
+    maxRows: limits.max_rows,
   };
   return {
     hash: key.hash,

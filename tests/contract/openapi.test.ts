@@ -257,7 +257,7 @@ describe('every answer is as the OpenAPI document says', () => {
       api.contract.operations.filter((each) => !seen.includes(each)),
       [],
     );
-    assert.equal(api.contract.operations.length, 45);
+    assert.equal(api.contract.operations.length, 44);
   });
 });
 

@@ -73,7 +73,10 @@ export const apiEnv = {
     .describe('Seconds of work of all ready workers that may wait for one model; 0: any.'),
   HEADRACE_RATE_ROWS_PER_S: integer(0, 1_000_000_000)
     .default(0)
-    .describe('Rows a second that one API key may submit in the long run; 0: as many as it can.'),
+    .describe(
+      'Rows a second that one API key may submit as jobs in the long run; 0: as many as it can. ' +
+        'Batches are bounded by HEADRACE_TENANT_MAX_BATCHES, and share the work by weight.',
+    ),
   HEADRACE_RATE_BURST_ROWS: integer(1, 1_000_000_000)
     .default(10_000)
     .describe('Rows that a key may submit at once after a pause; no job may have more.'),

@@ -101,7 +101,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     async remove(tenant, id) {
       const found = await find(tenant, id);
       if ('live' in found) throw new AppError('job_not_finished');
-      await deps.store.remove(tenant, id);
+      await deps.store.remove(tenant, id, deps.models.queues);
     },
   };
 }

@@ -62,12 +62,15 @@ const RecordSchema = z.object({
   }).nullable(),
 });
 
+/** Stands for the record of a job that was removed while a worker held it. */
+const REMOVED = '';
+
 /** Reads and writes jobs. Finished records and their notices go out together, once a turn. */
 export class JobStore {
   readonly #redis: Redis;
   readonly #keys: Keyspace;
   readonly #finish: (args: (string | number)[]) => Promise<unknown>;
-  readonly #dropBody: (args: (string | number)[]) => Promise<unknown>;
+  readonly #remove: (args: (string | number)[]) => Promise<unknown>;
   readonly #enqueueFinish: (write: FinishWrite) => void;
   readonly #enqueueRead: (read: RecordRead) => void;
 
@@ -75,7 +78,7 @@ export class JobStore {
     this.#redis = redis;
     this.#keys = keys;
     this.#finish = defineScript(redis, 'finish-jobs');
-    this.#dropBody = defineScript(redis, 'drop-body');
+    this.#remove = defineScript(redis, 'remove-job');
     this.#enqueueFinish = createTick((writes) => this.#flushFinish(writes));
     this.#enqueueRead = createTick((reads) => this.#flushReads(reads));
   }
@@ -122,7 +125,8 @@ export class JobStore {
     pipeline.get(this.#keys.job(id));
     const replies = unwrapPipeline(await pipeline.exec());
     const json = replies.at(-1);
-    if (typeof json === 'string') return { record: new StoredRecord(json) };
+    if (typeof json === 'string')
+      return json === REMOVED ? null : { record: new StoredRecord(json) };
     for (const [i, queue] of queues.entries()) {
       const live = parseLive(queue, replies[2 * i], replies[2 * i + 1]);
       if (live) return { live };
@@ -170,10 +174,11 @@ export class JobStore {
   }
 
   /** Removes a finished record at once, and the result out of the delivery that told of it. */
-  async remove(tenant: string, id: string): Promise<void> {
-    await this.#redis.del(this.#keys.job(id));
-    await this.#dropBody([1, this.#keys.delivery(deliveryIds(id).delivery)]);
-    await this.#redis.zrem(this.#keys.index(tenant), id);
+  async remove(tenant: string, id: string, queues: string[]): Promise<void> {
+    const { job, delivery, index, bull } = this.#keys;
+    const own = [job(id), delivery(deliveryIds(id).delivery), index(tenant)];
+    const keys = [...own, ...queues.map((queue) => bull(queue, id))];
+    await this.#remove([keys.length, ...keys, id]);
   }
 
   #flushFinish(writes: FinishWrite[]): void {
@@ -216,7 +221,8 @@ export class JobStore {
       const values = await this.#redis.mget(reads.map(({ id }) => this.#keys.job(id)));
       for (const [i, read] of reads.entries()) {
         const json = values[i];
-        read.resolve(typeof json === 'string' ? new StoredRecord(json) : null);
+        const there = typeof json === 'string' && json !== REMOVED;
+        read.resolve(there ? new StoredRecord(json) : null);
       }
     } catch (error) {
       for (const read of reads) read.reject(error);

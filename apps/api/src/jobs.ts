@@ -50,7 +50,7 @@ export interface Jobs {
   cancel(tenant: string, id: string): Promise<Job>;
   /** @throws AppError `not_found`, `invalid_request` when it succeeded or is live */
   retry(caller: Caller, id: string, once: Once | null): Promise<Accepted>;
-  /** Gives a job its terminal state if it waits past its `ttl_s`, whoever's it is. */
+  /** Gives a job that waits past its `ttl_s` its terminal state, and has the queue forget it. */
   expire(id: string): Promise<void>;
   /** Removes a finished job. @throws AppError `not_found`, `job_not_finished` */
   remove(tenant: string, id: string): Promise<void>;

@@ -1,4 +1,4 @@
-import type { Enqueue, NewJob } from '@headrace/shared/enqueue.ts';
+import type { CallerTerms, Enqueue, NewJob } from '@headrace/shared/enqueue.ts';
 import { newJobId } from '@headrace/shared/ids.ts';
 import { invalidRequest } from '@headrace/shared/invalid-request.ts';
 import { type JobRequest, prepareRows, type RowLimits } from '@headrace/shared/job-request.ts';
@@ -9,7 +9,7 @@ import type { JobPayload, Keyspace, RowInput } from '@headrace/shared/queues.ts'
 import { redisFailure } from '@headrace/shared/redis.ts';
 import type { WebhookTarget } from '@headrace/shared/webhooks/webhook-target.ts';
 import { z } from 'zod';
-import type { Work } from './backlog-view.ts';
+import type { Room, Work } from './backlog-view.ts';
 import {
   type DefaultTerms,
   keepOf,
@@ -30,11 +30,8 @@ export interface SubmitDeps {
   terms: DefaultTerms;
   /** What is kept of an Idempotency-Key. */
   keptOf: (key: string) => Promise<string | null>;
-  /**
-   * @returns takes it back, where the job is refused after all
-   * @throws AppError when nothing more is admitted at the moment
-   */
-  admit: (model: ServedModel, work: Work) => () => void;
+  /** @throws AppError when nothing more is admitted at the moment */
+  admit: (model: ServedModel, work: Work) => Room;
   webhookTarget: ToWebhookTarget;
   now?: () => number;
 }
@@ -77,21 +74,25 @@ export function createSubmit(deps: SubmitDeps): Submit {
 
   /** @returns the job that came first under the Idempotency-Key, if one did */
   async function store(
-    job: NewJob,
+    job: NewJob & { terms: CallerTerms },
     { model, once }: { model: ServedModel; once: Once | null },
   ): Promise<StoredJob | null> {
     const { id, payload } = job;
-    let takeBack: () => void;
+    let room: Room;
     try {
-      takeBack = deps.admit(model, { rows: payload.rows.length, tokens: payload.tokens });
+      const { tenant, rows, tokens } = payload;
+      room = deps.admit(model, { tenant, rows: rows.length, tokens });
     } catch (refusal) {
       return formerOf(once, refusal);
     }
     const stored = { id, createdMs: payload.created_ms, model: payload.model };
     const first = once && { key: deps.keys.once(once.digest), keep: keepOf(once, stored) };
+    const bounded =
+      room.maxRows === null ? job : { ...job, terms: within(job.terms, room.maxRows) };
     try {
-      const outcome = await deps.enqueue(first === null ? job : { ...job, once: first });
-      if (outcome.kind !== 'added') takeBack();
+      const outcome = await deps.enqueue(first === null ? bounded : { ...bounded, once: first });
+      if (outcome.kind !== 'added') room.takeBack();
+      if (outcome.kind === 'too-many-rows' && room.maxRows !== null) room.refuse();
       return storedBefore(outcome, once);
     } catch (error) {
       throw redisFailure(error) ?? error;
@@ -144,6 +145,10 @@ export function parseParameters(model: ServedModel, parameters: Record<string, u
     if (!(error instanceof z.ZodError)) throw error;
     throw invalidRequest(error, ['parameters']);
   }
+}
+
+function within(terms: CallerTerms, maxRows: number): CallerTerms {
+  return { ...terms, maxRows: Math.min(maxRows, terms.maxRows ?? maxRows) };
 }
 
 function totalTokens(rows: RowInput[], maxTokens: number): number {

@@ -245,6 +245,15 @@ describe('an API with keys', () => {
     assert.equal((await api.send('/v1/jobs', { headers })).status, 401);
   });
 
+  test('counts no keys that are gone among those that there may be', async () => {
+    const { id } = await createKey({ scopes: ['jobs'] });
+    const gone = Array.from({ length: 10_000 }, () => [0, newKeyId(Date.now())]).flat();
+    await api.redis.zadd(api.keys.apiKeys, ...gone);
+    await createKey({ scopes: ['jobs'] });
+    assert.ok((await api.redis.zcard(api.keys.apiKeys)) < 1_000);
+    assert.ok(await api.redis.zscore(api.keys.apiKeys, id));
+  });
+
   test('trims the lists of every tenant', async () => {
     const { headers } = await createKey({ scopes: ['jobs'], tenant: 'trimmed' });
     const own = await startTestApi(redis.url, {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { createEnqueue } from '@headrace/shared/enqueue.ts';
+import { newJobId } from '@headrace/shared/ids.ts';
 import { QUEUE, startTestApi, type TestApi } from '../helpers/api.ts';
 import { startRedis, type TestRedis } from '../helpers/redis.ts';
 
@@ -32,4 +34,26 @@ test('a cancelled job that was deleted stays so, whatever its worker says later'
   const { body } = await api.send('/v1/jobs?limit=100');
   assert.ok(!JSON.stringify(body).includes(job.id));
   assert.ok((await api.redis.pttl(api.keys.job(job.id))) > 0);
+});
+
+test('what is cancelled before it runs is not charged to its tenant', async () => {
+  const model = 'tiny-embedder@1';
+  const queue = `infer.${model}`;
+  const enqueue = createEnqueue(api.redis, api.keys);
+  const othersJob = () => {
+    const payload = {
+      ...{ v: 1 as const, tenant: 'other', model, rows: [{ text: 'a', text_pair: null }] },
+      ...{ parameters: {}, priority: 'normal' as const, ttl_s: 60, timeout_s: 30, metadata: {} },
+      ...{ created_ms: Date.now(), tokens: 3, retry_of: null },
+    };
+    return enqueue({ id: newJobId(Date.now()), queue, payload });
+  };
+  await othersJob();
+  const flood = await Promise.all(
+    Array.from({ length: 10 }, () => api.submit({ model, input: Array(100).fill('a') })),
+  );
+  for (const { id } of flood) await api.send(`/v1/jobs/${id}/cancel`, { method: 'POST' });
+  for (let i = 0; i < 20; i++) await othersJob();
+  const { id } = await api.submit({ model, input: 'a' });
+  assert.ok(Number(await api.redis.zrank(api.keys.bull(queue, 'prioritized'), id)) <= 1);
 });

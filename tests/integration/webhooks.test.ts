@@ -201,21 +201,40 @@ describe('a delivery', () => {
     assert.match(JSON.stringify(body), /delivery_without_body/);
   });
 
-  test('of a removed job that is still to be sent loses it afterwards', async () => {
+  test('of a removed job that waits is not sent any more', async () => {
     const { api, receiver, until, finishedJob, post } = system;
-    const held = Promise.withResolvers<void>();
-    receiver.on('/removed-early', (response) => {
-      held.promise.then(() => response.writeHead(204).end());
-    });
+    const body = 'what a receiver may repeat';
+    receiver.on('/removed-early', answer(503, { headers: { 'retry-after': '3000' }, body }));
     const { job, delivery } = await finishedJob('/removed-early');
-    await receiver.until('/removed-early', 1);
+    await until(delivery, ({ next_attempt_at }) => next_attempt_at !== null);
     await api.send(`/v1/jobs/${job}`, { method: 'DELETE' });
-    assert.equal(await api.redis.hexists(api.keys.delivery(delivery), 'body'), 1);
-    held.resolve();
-    await until(delivery, settled);
+    const found = await system.delivery(delivery);
+    assert.deepEqual([found.status, found.next_attempt_at], ['failed', null]);
+    const [attempt] = found.attempts;
+    assert.deepEqual([attempt?.status, attempt?.response_head], [503, null]);
     assert.equal(await api.redis.hexists(api.keys.delivery(delivery), 'body'), 0);
     assert.equal((await post(`/v1/webhooks/deliveries/${delivery}/redeliver`)).status, 409);
   });
+
+  for (const status of [204, 500]) {
+    test(`of a job that is removed during an attempt ends with it: ${status}`, async () => {
+      const { api, receiver, until, finishedJob } = system;
+      const path = `/removed-meanwhile-${status}`;
+      const removed = Promise.withResolvers<void>();
+      receiver.on(path, (response, _, { body }) => {
+        removed.promise.then(() => response.writeHead(status).end(body));
+      });
+      const { job, delivery } = await finishedJob(path);
+      await receiver.until(path, 1);
+      await api.send(`/v1/jobs/${job}`, { method: 'DELETE' });
+      assert.equal(await api.redis.hexists(api.keys.delivery(delivery), 'body'), 0);
+      removed.resolve();
+      const found = await until(delivery, ({ attempt_count }) => attempt_count === 1);
+      assert.equal(found.status, status === 204 ? 'delivered' : 'failed');
+      const [attempt] = found.attempts;
+      assert.deepEqual([attempt?.status, attempt?.response_head], [status, null]);
+    });
+  }
 
   test('is kept for its time, and no longer', async () => {
     const { api, until, finishedJob } = system;

@@ -122,6 +122,7 @@ export function createSubmit(deps: SubmitDeps): Submit {
       created_ms: createdMs,
       tokens,
       retry_of: submission.retryOf ?? null,
+      ...(terms.weight !== 1 && { weight: terms.weight }),
       ...(webhook && { webhook }),
     };
     submission.beforeEnqueue?.(id);

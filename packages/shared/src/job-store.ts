@@ -70,6 +70,7 @@ export class JobStore {
   readonly #redis: Redis;
   readonly #keys: Keyspace;
   readonly #finish: (args: (string | number)[]) => Promise<unknown>;
+  readonly #dropContent: (args: (string | number)[]) => Promise<unknown>;
   readonly #remove: (args: (string | number)[]) => Promise<unknown>;
   readonly #enqueueFinish: (write: FinishWrite) => void;
   readonly #enqueueRead: (read: RecordRead) => void;
@@ -78,6 +79,7 @@ export class JobStore {
     this.#redis = redis;
     this.#keys = keys;
     this.#finish = defineScript(redis, 'finish-jobs');
+    this.#dropContent = defineScript(redis, 'drop-content');
     this.#remove = defineScript(redis, 'remove-job');
     this.#enqueueFinish = createTick((writes) => this.#flushFinish(writes));
     this.#enqueueRead = createTick((reads) => this.#flushReads(reads));
@@ -173,11 +175,14 @@ export class JobStore {
     );
   }
 
-  /** Removes a finished record at once, and the result out of the delivery that told of it. */
+  /**
+   * Removes a finished job at once, and all of it out of the delivery that tells of it, which is not
+   * sent any more. That goes first: whoever removes the job again, after a failure, finds it.
+   */
   async remove(tenant: string, id: string, queues: string[]): Promise<void> {
     const { job, delivery, index, bull } = this.#keys;
-    const own = [job(id), delivery(deliveryIds(id).delivery), index(tenant)];
-    const keys = [...own, ...queues.map((queue) => bull(queue, id))];
+    await this.#dropContent([1, delivery(deliveryIds(id).delivery), Date.now()]);
+    const keys = [job(id), index(tenant), ...queues.map((queue) => bull(queue, id))];
     await this.#remove([keys.length, ...keys, id]);
   }
 

@@ -219,7 +219,7 @@ function addChanges(app: ApiApp, { jobs }: AppDeps): void {
       method: 'delete',
       path: '/v1/jobs/{id}',
       access: 'jobs',
-      summary: 'Remove a finished job and its result',
+      summary: 'Remove a finished job and its result; a callback not delivered yet is not sent',
       tags: TAGS,
       request: { params: JobParams },
       answers: { 204: { description: 'It is gone.' } },

@@ -7,6 +7,7 @@
 -- ARGV[9] endpoint id  ARGV[10] tenant  ARGV[11] url  ARGV[12] disabled after ms of failures alone
 -- ARGV[13] endpoints are forgotten after ms  ARGV[14] most disabled endpoints of a tenant
 -- Returns the status; '' when the delivery is gone, or is in another round by now.
+-- @include drop-answer
 if redis.call('HGET', KEYS[1], 'round') ~= ARGV[1] then return '' end
 local now = tonumber(ARGV[7])
 
@@ -32,10 +33,13 @@ end
 
 local status = ARGV[4]
 if disabled and status ~= 'delivered' then status = 'disabled' end
+-- Its job was removed while the attempt was made.
+local removed = redis.call('HEXISTS', KEYS[1], 'removed') == 1
+if removed and status == 'pending' then status = 'failed' end
 redis.call('HSET', KEYS[1], 'status', status, 'step', ARGV[6])
 if ARGV[2] ~= '' then
   local count = redis.call('HINCRBY', KEYS[1], 'attempt_count', 1)
-  redis.call('HSET', KEYS[1], 'attempt:' .. count, ARGV[2])
+  redis.call('HSET', KEYS[1], 'attempt:' .. count, removed and dropAnswer(ARGV[2]) or ARGV[2])
   redis.call('HDEL', KEYS[1], 'attempt:' .. (count - ARGV[3]))
 end
 if status == 'pending' then
@@ -43,6 +47,5 @@ if status == 'pending' then
 else
   redis.call('HSET', KEYS[1], 'settled_ms', now)
   redis.call('HDEL', KEYS[1], 'next_ms')
-  if redis.call('HEXISTS', KEYS[1], 'drop_body') == 1 then redis.call('HDEL', KEYS[1], 'body') end
 end
 return status

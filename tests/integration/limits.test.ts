@@ -100,6 +100,15 @@ describe('the rows of a tenant', () => {
     assert.equal((await it.submit(['a', 'b'], admin)).status, 202);
   });
 
+  test('have that bound also where no key is demanded', async () => {
+    await using it = await openApi({});
+    const limits = { method: 'PUT', body: { max_rows: 1 } };
+    assert.equal((await it.api.send('/v1/tenants/default', limits)).status, 200);
+    await using later = await openApi({ HEADRACE_PREFIX: it.api.keys.prefix });
+    assert.equal((await later.submit('a')).status, 202);
+    assert.equal(codeOf(await later.submit('a')), 'overloaded');
+  });
+
   test('are those of one tenant, as are its keys, and a key’s rate is that key’s', async () => {
     await using it = await openApi({});
     const keys = createKeyspace(testPrefix());

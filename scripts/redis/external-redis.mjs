@@ -1,3 +1,4 @@
+import { parseRedisUrl, redisUrlProblem } from '@headrace/shared/redis/address.ts';
 import { Redis } from 'ioredis';
 import { isNewEnough, OLDEST_REDIS } from '../setup/redis-server.mjs';
 import { SetupError } from '../setup/setup-error.mjs';
@@ -12,6 +13,8 @@ const GROUP = /^rediss?-(sentinel|cluster):/;
  * @throws SetupError that says what to type
  */
 export async function checkExternalRedis(url) {
+  const problem = redisUrlProblem(url);
+  if (problem !== null) throw new SetupError(`REDIS_URL ${problem}.`);
   if (GROUP.test(url)) {
     return [
       `The Redis at ${shown(url)} is a group of servers, which only its operator can check: ` +
@@ -43,7 +46,8 @@ export async function checkExternalRedis(url) {
 
 /** @param {string} url */
 async function readInfo(url) {
-  const redis = new Redis(url.replace(/^unix:\/\//, ''), {
+  const redis = new Redis({
+    ...parseRedisUrl(url).options,
     lazyConnect: true,
     retryStrategy: null,
     maxRetriesPerRequest: 0,

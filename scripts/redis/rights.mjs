@@ -24,6 +24,10 @@ const QUEUE_SCRIPTS =
   'del exists get hget hgetall hmget hmset hset incr llen lpos lrange lrem persist pttl sadd ' +
   'scard set smembers srem xadd zadd zrange zrem zrevrangebyscore zscore';
 
+/** Of those by which an end is told of: a delivery, and its job in the queue of deliveries. */
+const CALLBACK_SCRIPTS =
+  'exists hexists hget hset incr lpush pexpire pttl xadd zadd zremrangebyscore';
+
 /** Of those by which its workers take, lock, finish, retry and recover jobs, and wait for one. */
 const WORKER_SCRIPTS =
   'bzpopmin del exists get hdel hexists hget hgetall hincrby hmget hmset hset incr llen lpush ' +
@@ -38,23 +42,31 @@ const WORKER_SCRIPTS =
 const RIGHTS = {
   api: {
     commands:
-      `${CONNECT} ${QUEUE_SCRIPTS} ping subscribe unsubscribe publish multi exec mget hdel hincrby hsetnx ` +
-      'zcard zrank zrangebylex zrevrangebylex zremrangebylex pexpire pexpireat',
+      `${CONNECT} ${QUEUE_SCRIPTS} ${CALLBACK_SCRIPTS} ping time subscribe unsubscribe publish multi ` +
+      'exec mget hdel hincrby hsetnx smembers zcard zrank zrevrank zrevrange zrangebylex ' +
+      'zrevrangebylex zremrangebylex expire expireat pexpireat',
     keys:
       'job:* jobs:* file:* files:* file-expiry batch:* batch-chunks:* batches:* live-batches ' +
-      'ended-batches workers order:* infer.* bulk.*',
+      'ended-batches workers order:* expiry-turn infer.* bulk.* api-key:* api-keys keys-demanded ' +
+      'tenant-names tenants rate:* once:* delivery:* deliveries:* webhook-endpoint:* ' +
+      'webhook-endpoints:* webhook-secrets:* webhooks:*',
     channels: 'finished started cancel',
   },
   worker: {
-    commands: `${CONNECT} ${WORKER_SCRIPTS} subscribe publish hsetnx`,
-    keys: 'job:* batch:* batch-chunks:* workers order:* infer.* bulk.*',
+    commands: `${CONNECT} ${WORKER_SCRIPTS} ${CALLBACK_SCRIPTS} subscribe publish hsetnx`,
+    keys:
+      'job:* batch:* batch-chunks:* workers order:* infer.* bulk.* delivery:* deliveries:* ' +
+      'webhooks:*',
     channels: 'finished started cancel',
   },
   dispatcher: {
-    commands: `${CONNECT} ${QUEUE_SCRIPTS} ${WORKER_SCRIPTS} multi exec pexpireat zrangebylex mget`,
+    commands:
+      `${CONNECT} ${QUEUE_SCRIPTS} ${WORKER_SCRIPTS} ${CALLBACK_SCRIPTS} multi exec hsetnx ` +
+      'pexpireat zrangebylex mget',
     keys:
       'file:* files:* file-expiry batch:* batch-chunks:* batches:* live-batches ended-batches ' +
-      'plan:* assemble:* bulk.*',
+      'plan:* assemble:* bulk.* order:bulk.* delivery:* deliveries:* webhook-endpoint:* ' +
+      'webhook-endpoints:* webhook-secrets:* webhooks:*',
     channels: '',
   },
   // Lengths, and the counts of waiting rows and tokens; KEDA reads lengths by a script of its own.

@@ -230,12 +230,26 @@ describe('a job', () => {
     first.worker.start();
     const { job, done } = await first.next();
     await first.worker.stopTaking();
-    await first.worker.giveBack(job);
+    await first.worker.giveBack(job, { begun: true });
     done();
     assert.deepEqual(await redis.zrange(keys.bull(QUEUE, 'prioritized'), '0', '-1'), [id]);
     const second = openOurWorker(keys);
     second.worker.start();
     assert.equal((await second.next()).job.starts, 2);
+  });
+
+  test('that is given back before it was begun is as it was, so that it can still expire', async () => {
+    const { keys, enqueue } = setUp();
+    await enqueue({ id, queue: QUEUE, payload: payloadOf('a') });
+    const first = openOurWorker(keys);
+    first.worker.start();
+    const { job } = await first.next();
+    await first.worker.stopTaking();
+    await first.worker.giveBack(job, { begun: false });
+    assert.equal(await redis.hget(keys.bull(QUEUE, id), 'processedOn'), null);
+    const second = openOurWorker(keys);
+    second.worker.start();
+    assert.equal((await second.next()).job.starts, 1);
   });
 
   test('that is given back goes before jobs of its priority that come after it', async () => {
@@ -247,8 +261,8 @@ describe('a job', () => {
     const first = await next();
     const second = held.shift() ?? (await next());
     await worker.stopTaking();
-    await worker.giveBack(second.job);
-    await worker.giveBack(first.job);
+    await worker.giveBack(second.job, { begun: false });
+    await worker.giveBack(first.job, { begun: false });
     assert.deepEqual(await redis.zrange(keys.bull(QUEUE, 'prioritized'), '0', '-1'), ids);
   });
 

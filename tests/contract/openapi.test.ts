@@ -220,7 +220,7 @@ describe('every answer is as the OpenAPI document says', () => {
     const tenant = '/v1/tenants/search';
     const put = { method: 'PUT' };
     await expect(404, tenant);
-    await expect(200, tenant, { ...put, body: { weight: 2, max_queued_rows: 10 } });
+    await expect(200, tenant, { ...put, body: { weight: 2, max_rows: 10 } });
     await expect(400, tenant, { ...put, body: { weight: 0 } });
     await expect(404, '/v1/tenants/A', { ...put, body: {} });
     await expect(200, tenant);

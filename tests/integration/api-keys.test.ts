@@ -86,11 +86,11 @@ describe('the keyring of a process', () => {
 
   test('knows of a key what its tenant and itself may use up', async () => {
     const { id, header } = await otherCreates(FAR);
-    await store.setTenant('search', { weight: 3, max_queued_rows: 7, max_running_rows: null });
+    await store.setTenant('search', { weight: 3, max_rows: 7 });
     assert.deepEqual(await keyring.identify(header), {
       ...{ tenant: 'search', keyId: id, scopes: ['jobs'], weight: 3 },
       limits: { rowsPerS: 5, burstRows: 10 },
-      tenantLimits: { queuedRows: 7, runningRows: null },
+      maxRows: 7,
     });
     assert.ok(!(keyring.identify(header) instanceof Promise), 'a second request asks nobody');
   });
@@ -243,6 +243,15 @@ describe('an API with keys', () => {
     const revoke = { method: 'POST', headers: admin };
     assert.equal((await api.send(`/v1/keys/${id}/revoke`, revoke)).status, 200);
     assert.equal((await api.send('/v1/jobs', { headers })).status, 401);
+  });
+
+  test('counts no keys that are gone among those that there may be', async () => {
+    const { id } = await createKey({ scopes: ['jobs'] });
+    const gone = Array.from({ length: 10_000 }, () => [0, newKeyId(Date.now())]).flat();
+    await api.redis.zadd(api.keys.apiKeys, ...gone);
+    await createKey({ scopes: ['jobs'] });
+    assert.ok((await api.redis.zcard(api.keys.apiKeys)) < 1_000);
+    assert.ok(await api.redis.zscore(api.keys.apiKeys, id));
   });
 
   test('trims the lists of every tenant', async () => {

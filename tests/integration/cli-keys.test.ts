@@ -50,6 +50,18 @@ test('keys are created, used, listed and revoked from the command line', async (
   assert.equal(unfit.exitCode, EXIT.usage, unfit.err);
   assert.match(unfit.err, /scopes: the first key needs the scope admin/);
 
+  for (const [options, problem] of [
+    [['--rate-limit', '5'], /--rate-limit: needs --burst/],
+    [['--burst', '5'], /--burst: goes with --rate-limit/],
+    [['--rate-limit', 'five', '--burst', '5'], /--rate-limit .*from 0.001 to 1000000000/],
+    [['--rate-limit', '0', '--burst', '5'], /--rate-limit .*from 0.001 to 1000000000/],
+    [['--rate-limit', '5', '--burst', '0.5'], /--burst .*whole number from 1 to 1000000000/],
+  ] as const) {
+    const refused = await run(['keys', 'create', 'a', ...options]);
+    assert.equal(refused.exitCode, EXIT.usage, refused.err);
+    assert.match(refused.err, problem);
+  }
+
   const first = await run(['keys', 'create', 'ops', '--scope', 'admin']);
   assert.equal(first.exitCode, EXIT.ok, first.err);
   assert.match(first.out, /^hr_key_\w{26}_\w{40}\n$/);
@@ -60,7 +72,8 @@ test('keys are created, used, listed and revoked from the command line', async (
   assert.notEqual(without.exitCode, EXIT.ok);
 
   const args = ['keys', 'create', 'indexer', '--tenant', 'search', '--days', '2'];
-  const { out } = await run(args, admin);
+  const { out, err } = await run([...args, '--rate-limit', '0.5', '--burst', '40'], admin);
+  assert.match(err, /of tenant search, for jobs, batches, 0\.5 rows\/s and 40 at once/);
   const listed = await run(['keys', 'list'], admin);
   const rows = listed.out.trimEnd().split('\n');
   assert.equal(rows.length, 3);
@@ -83,7 +96,9 @@ test('keys are created, used, listed and revoked from the command line', async (
   const page = await client.keys.list({ limit: 1 });
   assert.equal(page.data[0]?.id, id);
   assert.equal(page.has_more, true);
-  assert.equal((await client.keys.get(id)).tenant, 'search');
+  const { tenant, rate_limit } = await client.keys.get(id);
+  assert.equal(tenant, 'search');
+  assert.deepEqual(rate_limit, { rows_per_s: 0.5, burst_rows: 40 });
   await assert.rejects(
     client.keys.get('key_x'),
     (error) => error instanceof HeadraceError && error.code === 'not_found',

@@ -63,6 +63,20 @@ describe('an Idempotency-Key', () => {
     );
   });
 
+  test('gives the first answer again while nothing more is admitted', async () => {
+    const small = await startTestApi(redis.url, { HEADRACE_MAX_BACKLOG_ROWS: '1' });
+    try {
+      const send = (key: string, input: string) =>
+        small.send('/v1/jobs', { body: { input }, headers: { 'idempotency-key': key } });
+      const first = await send('full', 'a');
+      assert.equal((await send('another', 'a')).status, 429);
+      assert.deepEqual((await send('full', 'a')).body, first.body);
+      assert.equal((await send('full', 'b')).status, 422);
+    } finally {
+      await small.stop();
+    }
+  });
+
   test('is not one for another body, nor for another route', async () => {
     await submit('other', { input: 'a', parameters: { top_k: 1, raw_scores: true } });
     const spelled = '{ "parameters": {"raw_scores": true, "top_k": 1}, "input": "a" }';

@@ -7,7 +7,7 @@ import { estimateTokens } from '@headrace/shared/jobs.ts';
 import { createKeyspace, type JobPayload } from '@headrace/shared/queues.ts';
 import { reportWorker } from '@headrace/shared/workers.ts';
 import { z } from 'zod';
-import { type Answer, MODEL, startTestApi } from '../helpers/api.ts';
+import { type Answer, MODEL, startTestApi, type TestApi } from '../helpers/api.ts';
 import { startRedis, type TestRedis, testPrefix } from '../helpers/redis.ts';
 
 let redis: TestRedis;
@@ -22,6 +22,13 @@ async function openApi(env: Record<string, string>) {
   const submit = (input: unknown, headers: Record<string, string> = {}): Promise<Answer> =>
     api.send('/v1/jobs', { body: { input }, headers });
   return { api, submit, [Symbol.asyncDispose]: () => api.stop() };
+}
+
+/** @returns what a request with a new key has in its head */
+async function keyOf(api: TestApi, body: object, headers: Record<string, string> = {}) {
+  const { body: made } = await api.send('/v1/keys', { body, headers });
+  const { secret } = z.object({ secret: z.string() }).parse(made);
+  return { authorization: `Bearer ${secret}` };
 }
 
 const statuses = (answers: Answer[]) => ({
@@ -82,6 +89,26 @@ describe('the rows of a tenant', () => {
     assert.equal((await it.submit('f')).status, 202);
   });
 
+  test('have a bound of their own where an admin has set one', async () => {
+    await using it = await openApi({});
+    const admin = await keyOf(it.api, { name: 'ops', scopes: ['admin', 'jobs'] });
+    const search = await keyOf(it.api, { name: 'a', tenant: 'search', scopes: ['jobs'] }, admin);
+    const limits = { method: 'PUT', headers: admin, body: { max_rows: 1 } };
+    assert.equal((await it.api.send('/v1/tenants/search', limits)).status, 200);
+    assert.equal((await it.submit('a', search)).status, 202);
+    assert.equal(codeOf(await it.submit('a', search)), 'overloaded');
+    assert.equal((await it.submit(['a', 'b'], admin)).status, 202);
+  });
+
+  test('have that bound also where no key is demanded', async () => {
+    await using it = await openApi({});
+    const limits = { method: 'PUT', body: { max_rows: 1 } };
+    assert.equal((await it.api.send('/v1/tenants/default', limits)).status, 200);
+    await using later = await openApi({ HEADRACE_PREFIX: it.api.keys.prefix });
+    assert.equal((await later.submit('a')).status, 202);
+    assert.equal(codeOf(await later.submit('a')), 'overloaded');
+  });
+
   test('are those of one tenant, as are its keys, and a key’s rate is that key’s', async () => {
     await using it = await openApi({});
     const keys = createKeyspace(testPrefix());
@@ -127,6 +154,32 @@ describe('the backlog of a model', () => {
     const retryAfter = Number(refused.headers.get('retry-after'));
     assert.ok([excess, excess + 1].includes(retryAfter), `${retryAfter} for ${excess}`);
   });
+});
+
+test('what a rate refuses takes no room from others', async () => {
+  await using it = await openApi({
+    HEADRACE_RATE_ROWS_PER_S: '1',
+    HEADRACE_RATE_BURST_ROWS: '100',
+    HEADRACE_MAX_BACKLOG_ROWS: '500',
+  });
+  const rows = Array.from({ length: 100 }, () => 'a');
+  assert.equal((await it.submit(rows)).status, 202);
+  for (let i = 0; i < 20; i++) assert.equal(codeOf(await it.submit(rows)), 'rate_limited');
+});
+
+test('a tenant that fills the backlog keeps no other one out', async () => {
+  await using it = await openApi({ HEADRACE_MAX_BACKLOG_ROWS: '1000' });
+  const admin = await keyOf(it.api, { name: 'ops', scopes: ['admin', 'jobs'] });
+  const quiet = await keyOf(it.api, { name: 'a', tenant: 'quiet', scopes: ['jobs'] }, admin);
+  const rows = (count: number) => Array.from({ length: count }, () => 'a');
+  assert.equal((await it.submit(rows(1_000), admin)).status, 202);
+  await it.api.api.ticks.backlogs();
+  assert.equal(codeOf(await it.submit('a', admin)), 'overloaded');
+  assert.equal(codeOf(await it.submit(rows(11), quiet)), 'overloaded');
+  assert.equal((await it.submit(rows(9), quiet)).status, 202);
+  const last = await Promise.all([it.submit('a', quiet), it.submit('a', quiet)]);
+  assert.deepEqual(statuses(last), { accepted: 1, refused: 1 });
+  assert.ok(Number(last.find(({ status }) => status === 429)?.headers.get('retry-after')) > 0);
 });
 
 describe('the batches of a tenant', () => {

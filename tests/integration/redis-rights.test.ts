@@ -9,6 +9,7 @@ import { createKeyspace } from '@headrace/shared/queues.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
 import type { Redis } from 'ioredis';
 import OpenAI from 'openai';
+import { z } from 'zod';
 import { aclFile, REDIS_USERS } from '../../scripts/redis/rights.mjs';
 import { TINY_MODELS } from '../helpers/api.ts';
 import { createBatchClient, jobLines } from '../helpers/batch-client.ts';
@@ -19,6 +20,7 @@ import {
   startDispatcher,
   startWorker,
 } from '../helpers/processes.ts';
+import { answer, type Receiver, startReceiver } from '../helpers/receiver.ts';
 import { startRedis, type TestRedis, testPrefix } from '../helpers/redis.ts';
 
 type RedisUser = (typeof REDIS_USERS)[number];
@@ -71,8 +73,11 @@ async function refusals(): Promise<string[]> {
 describe('under the rights of their users', () => {
   let api: ApiProcess;
   let others: ServiceProcess[];
+  let receiver: Receiver;
+  let env: Record<string, string>;
   before(async () => {
-    const env = {
+    receiver = await startReceiver();
+    env = {
       HEADRACE_PREFIX: prefix,
       HEADRACE_MODELS_DIR: TINY_MODELS,
       HEADRACE_MODELS: 'tiny-classifier,tiny-hanger',
@@ -80,29 +85,48 @@ describe('under the rights of their users', () => {
       HEADRACE_ENGINES: '1',
       HEADRACE_BLOBS: folder,
       HEADRACE_SWEEP_S: '1',
+      HEADRACE_RATE_ROWS_PER_S: '1000000',
+      HEADRACE_RATE_BURST_ROWS: '1000000',
+      HEADRACE_WEBHOOK_ALLOW: '127.0.0.1',
+      HEADRACE_WEBHOOK_PORTS: String(receiver.port),
+      HEADRACE_WEBHOOK_SCHEDULE_S: '0,0',
     };
     await admin.call('ACL', 'LOG', 'RESET');
     [api, ...others] = await Promise.all([
-      startApi({ env: { ...env, REDIS_URL: urlOf('api') } }),
+      startApi({ env: { ...env, REDIS_URL: urlOf('api'), HEADRACE_AUTH: 'off' } }),
       startWorker({ env: { ...env, REDIS_URL: urlOf('worker') } }),
       startDispatcher({ env: { ...env, REDIS_URL: urlOf('dispatcher') } }),
     ]);
   });
   after(async () => {
-    await Promise.all([api, ...(others ?? [])].map((service) => service?.stop()));
+    await Promise.all([api, ...(others ?? []), receiver].map((service) => service?.stop()));
   });
 
-  async function call(method: string, path: string, body?: unknown) {
-    const response = await fetch(`${api.url}${path}`, {
+  interface Request {
+    body?: unknown;
+    headers?: Record<string, string>;
+    at?: string;
+  }
+
+  async function call(method: string, path: string, request: Request = {}) {
+    const { body, headers = {}, at = api.url } = request;
+    const response = await fetch(`${at}${path}`, {
       method,
-      headers: { 'content-type': 'application/json', prefer: 'wait=20' },
+      headers: { 'content-type': 'application/json', prefer: 'wait=20', ...headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     return { status: response.status, text: await response.text() };
   }
 
   async function submit(body: object) {
-    return JobSchema.parse(JSON.parse((await call('POST', '/v1/jobs', body)).text));
+    return JobSchema.parse(JSON.parse((await call('POST', '/v1/jobs', { body })).text));
+  }
+
+  /** That it was done. */
+  async function done(method: string, path: string, request: Request = {}) {
+    const { status, text } = await call(method, path, request);
+    assert.ok(status >= 200 && status < 300, `${method} ${path}: ${status} ${text}`);
+    return text;
   }
 
   test('jobs are done, listed, cancelled, tried again and removed', async () => {
@@ -131,6 +155,68 @@ describe('under the rights of their users', () => {
     assert.equal((await call('DELETE', `/v1/files/${batch.output_file_id}`)).status, 200);
     assert.deepEqual(await refusals(), []);
   });
+
+  test('keys are made, used and revoked, tenants have limits, requests are sent twice', async () => {
+    const body = { name: 'ops', scopes: ['admin', 'jobs', 'batches'], expires_at: 4_000_000_000 };
+    const made = JSON.parse(await done('POST', '/v1/keys', { body }));
+    const { id, secret } = z.object({ id: z.string(), secret: z.string() }).parse(made);
+    const closed = await startApi({ env: { ...env, REDIS_URL: urlOf('api') } });
+    try {
+      const headers = { authorization: `Bearer ${secret}`, 'idempotency-key': 'once' };
+      const as = { at: closed.url, headers };
+      await done('PUT', '/v1/tenants/default', { ...as, body: { max_rows: 100_000 } });
+      const job = { ...as, body: { input: 'great' } };
+      assert.equal(await done('POST', '/v1/jobs', job), await done('POST', '/v1/jobs', job));
+      const form = new FormData();
+      form.append('purpose', 'batch');
+      form.append('file', new Blob([jobLines(1)]), 'rows.jsonl');
+      const upload = {
+        method: 'POST',
+        headers: { ...headers, 'idempotency-key': 'file' },
+        body: form,
+      };
+      assert.equal((await fetch(`${closed.url}/v1/files`, upload)).status, 200);
+      for (const path of ['/v1/keys', '/v1/tenants', '/v1/tenants/default', `/v1/keys/${id}`]) {
+        await done('GET', path, as);
+      }
+      await done('DELETE', '/v1/tenants/default', as);
+      await done('POST', `/v1/keys/${id}/revoke`, as);
+    } finally {
+      await closed.stop();
+    }
+    assert.deepEqual(await refusals(), []);
+  });
+
+  test('ends are told of, in spite of failures, once more, and as a test', async () => {
+    await done('POST', '/v1/webhooks/secrets', { body: {} });
+    await done('GET', '/v1/webhooks/secrets');
+    receiver.on('/gone', answer(410));
+    const gone = await submit({ input: 'great', webhook: { url: receiver.url('/gone') } });
+    assert.equal(gone.status, 'succeeded');
+    await receiver.until('/gone', 1);
+    const canceled = await submit({
+      ...{ model: 'tiny-hanger', input: 'please hang now', timeout_s: 1 },
+      webhook: { url: receiver.url('/failed') },
+    });
+    assert.equal(canceled.status, 'failed');
+    await receiver.until('/failed', 1);
+    await done('POST', '/v1/webhooks/test', { body: { url: receiver.url('/test') } });
+    await receiver.until('/test', 1);
+    const listed = JSON.parse(await done('GET', `/v1/webhooks/deliveries?job=${canceled.id}`));
+    const [delivery] = z.object({ data: z.array(z.object({ id: z.string() })) }).parse(listed).data;
+    await done('GET', `/v1/webhooks/deliveries/${delivery?.id}`);
+    await done('POST', `/v1/webhooks/deliveries/${delivery?.id}/redeliver`);
+    await receiver.until('/failed', 2);
+    await done('GET', '/v1/webhooks/deliveries?limit=1');
+    await done('GET', `/v1/webhooks/deliveries?limit=1&after=${delivery?.id}`);
+    const endpoints = JSON.parse(await done('GET', '/v1/webhooks/endpoints'));
+    const [endpoint] = z
+      .object({ data: z.array(z.object({ id: z.string() })) })
+      .parse(endpoints).data;
+    await done('POST', `/v1/webhooks/endpoints/${endpoint?.id}/enable`);
+    await done('DELETE', `/v1/jobs/${gone.id}`);
+    assert.deepEqual(await refusals(), []);
+  });
 });
 
 describe('a user of Redis', () => {
@@ -157,7 +243,7 @@ describe('a user of Redis', () => {
   ];
   const REFUSED: Record<RedisUser, string[][]> = {
     api: [
-      ['LPUSH', keys.bull(QUEUE, 'wait'), 'x'],
+      ['ZPOPMIN', keys.bull(QUEUE, 'prioritized')],
       ['BZPOPMIN', keys.bull(QUEUE, 'marker'), '1'],
     ],
     worker: [
@@ -165,11 +251,14 @@ describe('a user of Redis', () => {
       ['ZRANGE', keys.index('default'), '0', '-1'],
       ['ZADD', keys.liveBatches, '1', 'x'],
       ['HGET', keys.bull('plan', 'x'), 'data'],
+      ['HGETALL', keys.apiKey('key_1')],
+      ['GET', keys.webhookSecrets('default')],
     ],
     dispatcher: [
       ['GET', job],
       ['HGETALL', keys.workers],
       ['HGET', keys.bull(QUEUE, 'job_1'), 'data'],
+      ['HGETALL', keys.apiKey('key_1')],
       ['PUBLISH', keys.finishedChannel, 'x'],
     ],
     autoscaler: [

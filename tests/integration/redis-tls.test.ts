@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createLogger } from '@headrace/shared/logger.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
+import { checkExternalRedis } from '../../scripts/redis/external-redis.mjs';
 import { chooseRedisUrl } from '../../scripts/redis/redis-process.mjs';
 import { startRedis } from '../helpers/redis.ts';
 
@@ -63,6 +64,7 @@ test('Redis is reached over TLS, if both sides are who they should be', async (t
   const url = (query: Record<string, string>) =>
     `rediss://127.0.0.1:${port}?${new URLSearchParams(query)}`;
   assert.equal(await tryToReach(url(files)), 'PONG');
+  assert.match((await checkExternalRedis(url(files))).join(), /no append-only file/);
   assert.match(await tryToReach(url({ ca: files.ca })), /^failed: .*certificate/i);
   assert.match(
     await tryToReach(url({ ...files, ca: fileOf('other.pem') })),

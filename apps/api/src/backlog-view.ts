@@ -14,16 +14,27 @@ export interface BacklogView {
   /** How long all ready workers need for what waits; null when their speed is unknown. */
   drainSeconds(model: ServedModel): number | null;
   /** Counts work in. @throws AppError `overloaded`; Retry-After says when there is room for it */
-  admit(model: ServedModel, work: Work): void;
+  admit(model: ServedModel, work: Work): Room;
   /** Reads all backlogs anew. */
   tick(): Promise<void>;
 }
 
 /** What a job adds to a backlog. */
 export interface Work {
+  tenant: string;
   rows: number;
   /** As estimated. */
   tokens: number;
+}
+
+/** The place in a backlog that a job was given. */
+export interface Room {
+  /** Most rows of its tenant, while the backlog is too long for others than small ones; else null. */
+  maxRows: number | null;
+  /** Counts the work out again. */
+  takeBack(): void;
+  /** Says that the tenant has more than that. @throws AppError `overloaded` */
+  refuse(): never;
 }
 
 interface BacklogViewDeps {
@@ -41,6 +52,11 @@ interface BacklogViewDeps {
 const EMPTY: Backlog = { jobs: { queued: 0, delayed: 0, running: 0 }, rows: 0, tokens: 0 };
 const RETRY_AFTER_UNKNOWN_S = 30;
 const MAX_RETRY_AFTER_S = 300;
+/**
+ * Who has less of a backlog than this share of its bound may add to it however long it is: else one
+ * tenant could keep all others out, whose jobs would be next in the order of work.
+ */
+const SMALL_SHARE = 0.01;
 const LONG = 'The backlog is too long.';
 
 export function createBacklogView(deps: BacklogViewDeps): BacklogView {
@@ -48,7 +64,9 @@ export function createBacklogView(deps: BacklogViewDeps): BacklogView {
   let backlogs = new Map<string, Backlog>();
   let ages = new Map<string, number>();
   /** Admitted since the last tick. */
-  let fresh = new Map<string, Work>();
+  let fresh = new Map<string, Counted>();
+  /** Tenants and queues of which the last tick has shown no small share: nobody needs to be asked. */
+  let large = new Set<string>();
 
   const of = (queue: string) => backlogs.get(queue) ?? EMPTY;
   const drainSeconds = (model: ServedModel) => {
@@ -69,18 +87,24 @@ export function createBacklogView(deps: BacklogViewDeps): BacklogView {
       // One that nothing waits before is done as soon as it can be, however long it takes.
       const maxDrainS = waiting.rows > work.rows ? deps.maxDrainS : null;
       const excess = excessOf({ rows: waiting.rows, drainS }, { maxRows: deps.maxRows, maxDrainS });
-      if (excess > 0) {
-        const message = drainS === null ? LONG : `${LONG} It needs ${Math.ceil(drainS)} s.`;
-        const retryAfterS = drainS === null ? RETRY_AFTER_UNKNOWN_S : waitS(excess * drainS);
-        throw new AppError('overloaded', { message, retryAfterS });
-      }
-      fresh.set(queue, added);
+      const flow = `${work.tenant} ${queue}`;
+      const refuse = () => {
+        large.add(flow);
+        throw overloaded(excess, drainS);
+      };
+      const small = Math.round(SMALL_SHARE * waiting.rows * (1 - excess));
+      if (excess > 0 && (work.rows > small || large.has(flow))) throw overloaded(excess, drainS);
+      const counted = fresh;
+      counted.set(queue, added);
+      const takeBack = () => void counted.set(queue, less(counted.get(queue), work));
+      return { maxRows: excess > 0 ? small : null, takeBack, refuse };
     },
     async tick() {
       const { queues, all } = deps.models;
       const everyQueue = [...queues, ...all.map(({ bulkQueue }) => bulkQueue)];
       const counted = fresh;
       fresh = new Map();
+      large = new Set();
       try {
         const [read, oldest] = await Promise.all([
           Promise.all(everyQueue.map((queue) => deps.store.backlog(queue))),
@@ -97,8 +121,20 @@ export function createBacklogView(deps: BacklogViewDeps): BacklogView {
   };
 }
 
-function sum(work: Work | undefined, more: Work): Work {
+type Counted = Omit<Work, 'tenant'>;
+
+function overloaded(excess: number, drainS: number | null): AppError {
+  const message = drainS === null ? LONG : `${LONG} It needs ${Math.ceil(drainS)} s.`;
+  const retryAfterS = drainS === null ? RETRY_AFTER_UNKNOWN_S : waitS(excess * drainS);
+  return new AppError('overloaded', { message, retryAfterS });
+}
+
+function sum(work: Counted | undefined, more: Counted): Counted {
   return { rows: (work?.rows ?? 0) + more.rows, tokens: (work?.tokens ?? 0) + more.tokens };
+}
+
+function less(work: Counted | undefined, { rows, tokens }: Counted): Counted {
+  return sum(work, { rows: -rows, tokens: -tokens });
 }
 
 /** By which share of itself a backlog is too long; 0 when it is not. */

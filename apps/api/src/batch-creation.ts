@@ -76,12 +76,7 @@ export function createBatchCreation(deps: BatchesDeps, { find, view, render }: L
       if (former) return former;
       admit();
       const scoring = scoringOf(request, deps.models);
-      const windowS = windowSeconds(request.completion_window);
-      if (windowS === null) {
-        const param = 'completion_window';
-        const message = `${param}: must be hours or days from 1h to 7d, such as 24h`;
-        throw new AppError('invalid_request', { message, param });
-      }
+      const windowMs = windowMsOf(request);
       const webhook = deps.webhookTarget(request.webhook) ?? null;
       const input = inputName(request);
       await checkInput(deps, tenant, input);
@@ -92,7 +87,7 @@ export function createBatchCreation(deps: BatchesDeps, { find, view, render }: L
       const output_ttl_s = output_expires_after?.seconds ?? null;
       const more = { scoring, priority, weight, dry_run, output_ttl_s, webhook };
       const isNew = { retry_of: null, input_version: null };
-      return add({ v: 1, ...definition, ...more, ...isNew }, windowS * 1000, once);
+      return add({ v: 1, ...definition, ...more, ...isNew }, windowMs, once);
     },
 
     /**
@@ -116,6 +111,14 @@ export function createBatchCreation(deps: BatchesDeps, { find, view, render }: L
       return add({ ...definition, ...isNew }, windowMs, once);
     },
   };
+}
+
+function windowMsOf({ completion_window }: BatchRequest): number {
+  const windowS = windowSeconds(completion_window);
+  if (windowS !== null) return windowS * 1000;
+  const param = 'completion_window';
+  const message = `${param}: must be hours or days from 1h to 7d, such as 24h`;
+  throw new AppError('invalid_request', { message, param });
 }
 
 /** What is at a URL is found out by the dispatcher: the API may not reach it. */

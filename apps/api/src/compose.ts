@@ -105,9 +105,10 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
     ...{ models, metrics, keys, limits: rowLimits(config), terms: defaultTerms(config) },
     webhookTarget,
     enqueue: createEnqueue(redis, keys),
+    keptOf: (key) => redis.get(key),
     admit(model, work) {
       admission.admit('job');
-      backlogs.admit(model, work);
+      return backlogs.admit(model, work);
     },
   });
   const resultTtlMs = config.HEADRACE_RESULT_TTL_S * 1000;

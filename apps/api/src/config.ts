@@ -67,13 +67,22 @@ export const apiEnv = {
     .describe('How long /predict waits for its answer before it gives 504 with the job id.'),
   HEADRACE_MAX_BACKLOG_ROWS: integer(1, 1_000_000_000)
     .default(1_000_000)
-    .describe('Rows that may wait for one model before new jobs get 429; they live in Redis.'),
+    .describe(
+      'Rows that may wait for one model before new jobs get 429, but for tenants that have less ' +
+        'than a hundredth of it; they live in Redis.',
+    ),
   HEADRACE_MAX_BACKLOG_S: integer(0, 30 * 86_400)
     .default(3_600)
-    .describe('Seconds of work of all ready workers that may wait for one model; 0: any.'),
+    .describe(
+      'Seconds of work of all ready workers that may wait for one model before new jobs get 429, ' +
+        'but for tenants that have less than a hundredth of it; 0: any.',
+    ),
   HEADRACE_RATE_ROWS_PER_S: integer(0, 1_000_000_000)
     .default(0)
-    .describe('Rows a second that one API key may submit in the long run; 0: as many as it can.'),
+    .describe(
+      'Rows a second that one API key may submit as jobs in the long run; 0: as many as it can. ' +
+        'Batches are bounded by HEADRACE_TENANT_MAX_BATCHES, and share the work by weight.',
+    ),
   HEADRACE_RATE_BURST_ROWS: integer(1, 1_000_000_000)
     .default(10_000)
     .describe('Rows that a key may submit at once after a pause; no job may have more.'),

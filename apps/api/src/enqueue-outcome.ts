@@ -11,7 +11,7 @@ export interface DefaultTerms {
 
 /** @throws AppError `too_many_rows` when the rate never allows so many at once */
 export function termsOf(
-  { keyId, limits, weight, tenantLimits }: CallerLimits,
+  { keyId, limits, weight, maxRows }: CallerLimits,
   { tenant, rows }: Pick<Caller, 'tenant'> & { rows: number },
   defaults: DefaultTerms,
 ): CallerTerms {
@@ -24,7 +24,7 @@ export function termsOf(
     keyId: keyId === null ? `tenant:${tenant}` : `key:${keyId}`,
     rate,
     weight,
-    maxRows: tenantLimits.queuedRows ?? defaults.tenantMaxRows,
+    maxRows: maxRows ?? defaults.tenantMaxRows,
   };
 }
 

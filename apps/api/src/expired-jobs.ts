@@ -13,39 +13,38 @@ interface ExpiredJobsDeps {
 }
 
 const JOBS_A_SLICE = 200;
-const SLICES_A_STEP = 50;
+/** Of payloads in one slice, which Redis reads while it does nothing else. */
+const BYTES_A_SLICE = 1_048_576;
+const LEAST_JOBS_A_STEP = 10_000;
+/** With a step each 5 s the whole queue is looked at within a minute, however long it is. */
+const STEPS_A_QUEUE = 10;
 /** One of all API processes looks at a time. */
 const TURN_MS = 4_000;
-const Reply = z.tuple([z.number()]).rest(z.string());
+const Reply = z.tuple([z.number(), z.number(), z.number()]).rest(z.string());
 
 /**
  * Has jobs expire that wait past their `ttl_s` though no worker takes them and nobody asks for
- * them, so that their texts do not outlive their time. One call looks at 10,000 jobs of a queue;
- * the next one goes on from there.
+ * them, so that their texts do not outlive their time. One call looks at a tenth of each queue; the
+ * next one, of whatever process, goes on from there.
  * @returns how many jobs have expired
  */
 export function createExpiredJobs(deps: ExpiredJobsDeps): () => Promise<number> {
   const { redis, keys, now = Date.now } = deps;
   const find = defineScript(redis, 'find-expired');
-  const nextRank = new Map<string, number>();
 
   async function look(queue: string): Promise<number> {
-    let rank = nextRank.get(queue) ?? 0;
+    const own = [keys.bull(queue, 'prioritized'), keys.order(queue), keys.bull(queue, '')];
+    let looked = 0;
     let expired = 0;
-    for (let slice = 0; slice < SLICES_A_STEP; slice++) {
-      const args = [1, keys.bull(queue, 'prioritized'), keys.bull(queue, ''), rank, JOBS_A_SLICE];
-      const [seen, ...due] = Reply.parse(await find([...args, now()]));
+    for (;;) {
+      const reply = await find([2, ...own, JOBS_A_SLICE, BYTES_A_SLICE, now()]);
+      const [ended, seen, waiting, ...due] = Reply.parse(reply);
       for (const id of due) await deps.expire(id);
       expired += due.length;
-      if (seen < JOBS_A_SLICE) {
-        rank = 0;
-        break;
-      }
-      // Those behind have moved up by as many as went.
-      rank += seen - due.length;
+      looked += seen;
+      const enough = looked >= Math.max(LEAST_JOBS_A_STEP, waiting / STEPS_A_QUEUE);
+      if (ended === 1 || enough) return expired;
     }
-    nextRank.set(queue, rank);
-    return expired;
   }
 
   return async () => {

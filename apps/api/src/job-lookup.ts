@@ -10,7 +10,7 @@ export type FoundJob = { record: JobRecord } | { live: LiveJob };
 export interface JobLookup {
   /** @throws AppError `not_found`, the same for an unknown id and for another tenant's */
   find(tenant: string, id: string): Promise<FoundJob>;
-  /** Gives a job its terminal state if it waits past its `ttl_s`, whoever's it is. */
+  /** Gives a job that waits past its `ttl_s` its terminal state, and has the queue forget it. */
   expire(id: string): Promise<void>;
   /** A found job as callers see it; a queued one with its place. */
   render(id: string, found: FoundJob): Promise<Job>;
@@ -43,6 +43,8 @@ export function createJobLookup(deps: JobsDeps, settle: Settle): JobLookup {
   async function expire(id: string): Promise<void> {
     const found = await deps.store.find(id, deps.models.queues);
     if (found && 'live' in found) await expireIfDue(id, found.live);
+    // Whoever wrote its end died before it was out of the queue.
+    else await Promise.all([...deps.queues.values()].map((queue) => queue.remove(id)));
   }
 
   async function render(

@@ -50,7 +50,7 @@ export interface Jobs {
   cancel(tenant: string, id: string): Promise<Job>;
   /** @throws AppError `not_found`, `invalid_request` when it succeeded or is live */
   retry(caller: Caller, id: string, once: Once | null): Promise<Accepted>;
-  /** Gives a job its terminal state if it waits past its `ttl_s`, whoever's it is. */
+  /** Gives a job that waits past its `ttl_s` its terminal state, and has the queue forget it. */
   expire(id: string): Promise<void>;
   /** Removes a finished job. @throws AppError `not_found`, `job_not_finished` */
   remove(tenant: string, id: string): Promise<void>;
@@ -101,7 +101,7 @@ export function createJobs(deps: JobsDeps): Jobs {
     async remove(tenant, id) {
       const found = await find(tenant, id);
       if ('live' in found) throw new AppError('job_not_finished');
-      await deps.store.remove(tenant, id);
+      await deps.store.remove(tenant, id, deps.models.queues);
     },
   };
 }

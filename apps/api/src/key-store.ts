@@ -24,6 +24,7 @@ export interface StoredKey {
 /** A key that no longer works is still shown for as long, so that its use can be looked into. */
 const KEPT_S = 90 * 86_400;
 const LAST_USED_EVERY_S = 60;
+const PRUNED_AT_ONCE = 1_000;
 const StoredFields = z.object({
   definition: z.string(),
   hash: z.string(),
@@ -67,18 +68,39 @@ export class KeyStore {
    * @returns at most `count`, and whether there may be more
    */
   async list(after: string | null, count: number): Promise<{ found: StoredKey[]; more: boolean }> {
-    const { apiKeys } = this.#keys;
-    const from = after === null ? '+' : `(${after}`;
-    const ids = await this.#redis.zrevrangebylex(apiKeys, from, '-', 'LIMIT', 0, count + 1);
+    const ids = await this.#idsAfter(after, count + 1);
     const page = ids.slice(0, count);
     const read = await Promise.all(page.map((id) => this.read(id)));
     const gone = page.filter((_, i) => read[i] === null);
-    if (gone.length > 0) await this.#redis.zrem(apiKeys, ...gone);
+    if (gone.length > 0) await this.#redis.zrem(this.#keys.apiKeys, ...gone);
     return { found: read.filter((key) => key !== null), more: ids.length > count };
   }
 
   count(): Promise<number> {
     return this.#redis.zcard(this.#keys.apiKeys);
+  }
+
+  /** Forgets the ids of keys that are gone; else a list does so page by page. */
+  async prune(): Promise<void> {
+    let after: string | null = null;
+    do after = await this.#pruneAfter(after);
+    while (after !== null);
+  }
+
+  /** @returns the last id that was looked at; null at the end */
+  async #pruneAfter(after: string | null): Promise<string | null> {
+    const ids = await this.#idsAfter(after, PRUNED_AT_ONCE);
+    const pipeline = this.#redis.pipeline();
+    for (const id of ids) pipeline.exists(this.#keys.apiKey(id));
+    const there = unwrapPipeline(await pipeline.exec());
+    const gone = ids.filter((_, i) => there[i] === 0);
+    if (gone.length > 0) await this.#redis.zrem(this.#keys.apiKeys, ...gone);
+    return ids.length < PRUNED_AT_ONCE ? null : (ids.at(-1) ?? null);
+  }
+
+  #idsAfter(after: string | null, count: number): Promise<string[]> {
+    const from = after === null ? '+' : `(${after}`;
+    return this.#redis.zrevrangebylex(this.#keys.apiKeys, from, '-', 'LIMIT', 0, count);
   }
 
   /** The first revocation counts. */

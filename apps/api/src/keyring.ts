@@ -1,5 +1,5 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import { DEFAULT_LIMITS } from '@headrace/shared/api-keys.ts';
+import { DEFAULT_LIMITS, DEFAULT_TENANT } from '@headrace/shared/api-keys.ts';
 import { AppError } from '@headrace/shared/errors.ts';
 import { KEY_ID_PATTERN } from '@headrace/shared/ids.ts';
 import type { KeyStore, StoredKey } from './key-store.ts';
@@ -69,6 +69,7 @@ export function createKeyring({ store, open, adminKey, now = Date.now }: Keyring
     ...{ maxAgeMs: MAX_AGE_MS, maxEntries: 1, now },
     read: async () => ((await store.demanded()) ? true : null),
   });
+  const guest = createGuest(store, now);
   const noted = new Map<string, number>();
   let used = new Set<string>();
   /** Once they are, they stay so. */
@@ -118,9 +119,9 @@ export function createKeyring({ store, open, adminKey, now = Date.now }: Keyring
     forget: (id) => keys.forget(id),
     identify(authorization) {
       const demand = demanded();
-      if (demand === false) return ANYBODY;
+      if (demand === false) return guest();
       if (demand === true) return check(authorization);
-      return demand.then((needed) => (needed ? check(authorization) : ANYBODY));
+      return demand.then((needed) => (needed ? check(authorization) : guest()));
     },
     async noteUse() {
       if (noted.size > MAX_KEYS) noted.clear();
@@ -132,6 +133,27 @@ export function createKeyring({ store, open, adminKey, now = Date.now }: Keyring
   };
 }
 
+/** Whoever asks where no key is demanded, as was known last: nobody waits for Redis to say it. */
+function createGuest(store: KeyStore, now: () => number): () => Caller {
+  let caller = ANYBODY;
+  const learn = (found: Caller | null) => {
+    caller = found ?? ANYBODY;
+  };
+  const guests = new RecentReads<Caller>({
+    ...{ maxAgeMs: MAX_AGE_MS, maxEntries: 1, now },
+    async read() {
+      const limits = await store.tenant(DEFAULT_TENANT);
+      return limits && { ...ANYBODY, weight: limits.weight, maxRows: limits.max_rows };
+    },
+  });
+  return () => {
+    const found = guests.get('');
+    if (found instanceof Promise) found.then(learn, () => undefined);
+    else learn(found);
+    return caller;
+  };
+}
+
 async function knownKey(store: KeyStore, key: StoredKey | null): Promise<KnownKey | null> {
   if (key === null) return null;
   const { tenant, scopes, rate_limit, expires_at } = key.definition;
@@ -139,7 +161,7 @@ async function knownKey(store: KeyStore, key: StoredKey | null): Promise<KnownKe
   const caller: Caller = {
     ...{ tenant, scopes, keyId: key.id, weight: limits.weight },
     limits: rate_limit && { rowsPerS: rate_limit.rows_per_s, burstRows: rate_limit.burst_rows },
-    tenantLimits: { queuedRows: limits.max_queued_rows, runningRows: limits.max_running_rows },
+    maxRows: limits.max_rows,
   };
   return {
     hash: key.hash,

@@ -51,7 +51,10 @@ export function createKeys({ store, keyring, now = Date.now }: KeysDeps) {
         const why = 'the first key needs the scope admin, or nobody could make another one';
         throw invalid('scopes', why);
       }
-      if ((await store.count()) >= MAX_KEYS) throw invalid(null, `there are ${MAX_KEYS} keys`);
+      if ((await store.count()) >= MAX_KEYS) {
+        await store.prune();
+        if ((await store.count()) >= MAX_KEYS) throw invalid(null, `there are ${MAX_KEYS} keys`);
+      }
       const id = newKeyId(now());
       const secret = newSecret();
       const definition = { ...wanted, created_at: nowS() };

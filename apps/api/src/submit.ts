@@ -1,4 +1,4 @@
-import type { Enqueue, NewJob } from '@headrace/shared/enqueue.ts';
+import type { CallerTerms, Enqueue, NewJob } from '@headrace/shared/enqueue.ts';
 import { newJobId } from '@headrace/shared/ids.ts';
 import { invalidRequest } from '@headrace/shared/invalid-request.ts';
 import { type JobRequest, prepareRows, type RowLimits } from '@headrace/shared/job-request.ts';
@@ -9,7 +9,7 @@ import type { JobPayload, Keyspace, RowInput } from '@headrace/shared/queues.ts'
 import { redisFailure } from '@headrace/shared/redis.ts';
 import type { WebhookTarget } from '@headrace/shared/webhooks/webhook-target.ts';
 import { z } from 'zod';
-import type { Work } from './backlog-view.ts';
+import type { Room, Work } from './backlog-view.ts';
 import {
   type DefaultTerms,
   keepOf,
@@ -28,8 +28,10 @@ export interface SubmitDeps {
   metrics: Metrics;
   limits: RowLimits;
   terms: DefaultTerms;
+  /** What is kept of an Idempotency-Key. */
+  keptOf: (key: string) => Promise<string | null>;
   /** @throws AppError when nothing more is admitted at the moment */
-  admit: (model: ServedModel, work: Work) => void;
+  admit: (model: ServedModel, work: Work) => Room;
   webhookTarget: ToWebhookTarget;
   now?: () => number;
 }
@@ -62,13 +64,35 @@ export type Submit = (submission: Submission) => Promise<Submitted>;
 export function createSubmit(deps: SubmitDeps): Submit {
   const now = deps.now ?? Date.now;
 
+  /** What was stored before is answered also while nothing is admitted. @throws the refusal */
+  async function formerOf(once: Once | null, refusal: unknown): Promise<StoredJob> {
+    const kept = once && (await deps.keptOf(deps.keys.once(once.digest)).catch(() => null));
+    const former = kept ? storedBefore({ kind: 'stored-before', kept }, once) : null;
+    if (former === null) throw refusal;
+    return former;
+  }
+
   /** @returns the job that came first under the Idempotency-Key, if one did */
-  async function store(job: NewJob, once: Once | null): Promise<StoredJob | null> {
+  async function store(
+    job: NewJob & { terms: CallerTerms },
+    { model, once }: { model: ServedModel; once: Once | null },
+  ): Promise<StoredJob | null> {
     const { id, payload } = job;
+    let room: Room;
+    try {
+      const { tenant, rows, tokens } = payload;
+      room = deps.admit(model, { tenant, rows: rows.length, tokens });
+    } catch (refusal) {
+      return formerOf(once, refusal);
+    }
     const stored = { id, createdMs: payload.created_ms, model: payload.model };
     const first = once && { key: deps.keys.once(once.digest), keep: keepOf(once, stored) };
+    const bounded =
+      room.maxRows === null ? job : { ...job, terms: within(job.terms, room.maxRows) };
     try {
-      const outcome = await deps.enqueue(first === null ? job : { ...job, once: first });
+      const outcome = await deps.enqueue(first === null ? bounded : { ...bounded, once: first });
+      if (outcome.kind !== 'added') room.takeBack();
+      if (outcome.kind === 'too-many-rows' && room.maxRows !== null) room.refuse();
       return storedBefore(outcome, once);
     } catch (error) {
       throw redisFailure(error) ?? error;
@@ -83,7 +107,6 @@ export function createSubmit(deps: SubmitDeps): Submit {
     const terms = termsOf(caller, { tenant, rows: rows.length }, deps.terms);
     const webhook = submission.webhook ?? deps.webhookTarget(request.webhook);
     const tokens = totalTokens(rows, model.manifest.max_tokens);
-    deps.admit(model, { rows: rows.length, tokens });
     const createdMs = now();
     const id = newJobId(createdMs);
     const payload: JobPayload = {
@@ -99,10 +122,12 @@ export function createSubmit(deps: SubmitDeps): Submit {
       created_ms: createdMs,
       tokens,
       retry_of: submission.retryOf ?? null,
+      ...(terms.weight !== 1 && { weight: terms.weight }),
       ...(webhook && { webhook }),
     };
     submission.beforeEnqueue?.(id);
-    const before = await store({ id, queue: model.queue, payload, terms }, once);
+    const job = { id, queue: model.queue, payload, terms };
+    const before = await store(job, { model, once });
     if (before !== null) {
       const first = { ...payload, created_ms: before.createdMs, model: before.model };
       const then = deps.models.find(before.model) ?? model;
@@ -121,6 +146,10 @@ export function parseParameters(model: ServedModel, parameters: Record<string, u
     if (!(error instanceof z.ZodError)) throw error;
     throw invalidRequest(error, ['parameters']);
   }
+}
+
+function within(terms: CallerTerms, maxRows: number): CallerTerms {
+  return { ...terms, maxRows: Math.min(maxRows, terms.maxRows ?? maxRows) };
 }
 
 function totalTokens(rows: RowInput[], maxTokens: number): number {

@@ -27,17 +27,14 @@ export const TenantLimitsSchema = z.strictObject({
     .min(0.01)
     .max(1_000)
     .describe('Share of the work beside tenants that wait too; one without a record has 1.'),
-  max_queued_rows: rows().nullable().describe('Rows that may wait; null: as configured.'),
-  max_running_rows: rows().nullable().describe('Rows that may run at once; null: as configured.'),
+  max_rows: rows()
+    .nullable()
+    .describe('Rows that may wait or run for one model; null: as configured.'),
 });
 export type TenantLimits = z.infer<typeof TenantLimitsSchema>;
 
 /** Of a tenant that nobody has set anything for. */
-export const DEFAULT_LIMITS: TenantLimits = {
-  weight: 1,
-  max_queued_rows: null,
-  max_running_rows: null,
-};
+export const DEFAULT_LIMITS: TenantLimits = { weight: 1, max_rows: null };
 
 /** What is stored of a key when it is created, besides the hash of its secret. */
 export const KeyDefinitionSchema = z.object({

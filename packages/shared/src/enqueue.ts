@@ -107,7 +107,8 @@ export function createEnqueue(redis: Redis, keys: Keyspace): Enqueue {
 
 /** Jobs of a command are of one flow and one caller; one with an Idempotency-Key goes alone. */
 function groupOf({ queue, payload, terms, once }: NewJob): string {
-  return `${queue}\n${payload.tenant}:${payload.priority}\n${terms?.keyId ?? ''}\n${once?.key ?? ''}`;
+  const flow = `${queue}\n${payload.tenant}:${payload.priority}`;
+  return `${flow}\n${terms?.keyId ?? ''}\n${terms?.maxRows ?? ''}\n${once?.key ?? ''}`;
 }
 
 function fieldsOf({ id, json, payload, terms }: Enqueued): (string | number)[] {

@@ -62,12 +62,16 @@ const RecordSchema = z.object({
   }).nullable(),
 });
 
+/** Stands for the record of a job that was removed while a worker held it. */
+const REMOVED = '';
+
 /** Reads and writes jobs. Finished records and their notices go out together, once a turn. */
 export class JobStore {
   readonly #redis: Redis;
   readonly #keys: Keyspace;
   readonly #finish: (args: (string | number)[]) => Promise<unknown>;
   readonly #dropContent: (args: (string | number)[]) => Promise<unknown>;
+  readonly #remove: (args: (string | number)[]) => Promise<unknown>;
   readonly #enqueueFinish: (write: FinishWrite) => void;
   readonly #enqueueRead: (read: RecordRead) => void;
 
@@ -76,6 +80,7 @@ export class JobStore {
     this.#keys = keys;
     this.#finish = defineScript(redis, 'finish-jobs');
     this.#dropContent = defineScript(redis, 'drop-content');
+    this.#remove = defineScript(redis, 'remove-job');
     this.#enqueueFinish = createTick((writes) => this.#flushFinish(writes));
     this.#enqueueRead = createTick((reads) => this.#flushReads(reads));
   }
@@ -122,7 +127,8 @@ export class JobStore {
     pipeline.get(this.#keys.job(id));
     const replies = unwrapPipeline(await pipeline.exec());
     const json = replies.at(-1);
-    if (typeof json === 'string') return { record: new StoredRecord(json) };
+    if (typeof json === 'string')
+      return json === REMOVED ? null : { record: new StoredRecord(json) };
     for (const [i, queue] of queues.entries()) {
       const live = parseLive(queue, replies[2 * i], replies[2 * i + 1]);
       if (live) return { live };
@@ -170,13 +176,14 @@ export class JobStore {
   }
 
   /**
-   * Removes a finished record at once, and all of it out of the delivery that tells of it, which is
-   * not sent any more.
+   * Removes a finished job at once, and all of it out of the delivery that tells of it, which is not
+   * sent any more. That goes first: whoever removes the job again, after a failure, finds it.
    */
-  async remove(tenant: string, id: string): Promise<void> {
-    await this.#redis.del(this.#keys.job(id));
-    await this.#dropContent([1, this.#keys.delivery(deliveryIds(id).delivery), Date.now()]);
-    await this.#redis.zrem(this.#keys.index(tenant), id);
+  async remove(tenant: string, id: string, queues: string[]): Promise<void> {
+    const { job, delivery, index, bull } = this.#keys;
+    await this.#dropContent([1, delivery(deliveryIds(id).delivery), Date.now()]);
+    const keys = [job(id), index(tenant), ...queues.map((queue) => bull(queue, id))];
+    await this.#remove([keys.length, ...keys, id]);
   }
 
   #flushFinish(writes: FinishWrite[]): void {
@@ -219,7 +226,8 @@ export class JobStore {
       const values = await this.#redis.mget(reads.map(({ id }) => this.#keys.job(id)));
       for (const [i, read] of reads.entries()) {
         const json = values[i];
-        read.resolve(typeof json === 'string' ? new StoredRecord(json) : null);
+        const there = typeof json === 'string' && json !== REMOVED;
+        read.resolve(there ? new StoredRecord(json) : null);
       }
     } catch (error) {
       for (const read of reads) read.reject(error);

@@ -109,6 +109,8 @@ export const JobPayloadSchema = z.strictObject({
   /** Estimated at submission, so that the backlog can be counted before anything is tokenized. */
   tokens: z.number(),
   retry_of: z.string().refine(isJobId).nullable(),
+  /** The tenant's share of the work, where it is not 1. */
+  weight: z.number().optional(),
   /** Who is told of its end. */
   webhook: WebhookTargetSchema.optional(),
 });

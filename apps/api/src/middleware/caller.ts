@@ -10,8 +10,8 @@ export interface CallerLimits {
   limits: { rowsPerS: number; burstRows: number } | null;
   /** The tenant's share of the work, 1 by default. */
   weight: number;
-  /** The tenant's own bounds; null: the configuration's. */
-  tenantLimits: { queuedRows: number | null; runningRows: number | null };
+  /** The tenant's own bound of rows that wait or run for a model; null: the configuration's. */
+  maxRows: number | null;
 }
 
 /** Who asks, once for each request. */
@@ -27,7 +27,7 @@ export const ANYBODY: Caller = {
   keyId: null,
   limits: null,
   weight: 1,
-  tenantLimits: { queuedRows: null, runningRows: null },
+  maxRows: null,
 };
 
 /** Who asks; on routes that are open to all there is nobody. */

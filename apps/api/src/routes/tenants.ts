@@ -15,8 +15,7 @@ const PATH = '/v1/tenants/{name}';
 const TenantParams = z.object({ name: z.string().openapi({ example: 'search' }) });
 const TenantRequest = TenantLimitsSchema.extend({
   weight: TenantLimitsSchema.shape.weight.default(1),
-  max_queued_rows: TenantLimitsSchema.shape.max_queued_rows.default(null),
-  max_running_rows: TenantLimitsSchema.shape.max_running_rows.default(null),
+  max_rows: TenantLimitsSchema.shape.max_rows.default(null),
 }).meta({ id: 'TenantRequest' });
 const TenantSchema = z
   .object({ object: z.literal('tenant'), name: z.string(), ...TenantLimitsSchema.shape })

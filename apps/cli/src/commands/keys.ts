@@ -1,6 +1,7 @@
 import type { ApiKey, NewApiKey, Scope } from '@headrace/client';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { EXIT } from '../exit-codes.ts';
+import { usage } from '../failure.ts';
 import { time } from '../terminal/numbers.ts';
 import { table } from '../terminal/table.ts';
 import { type Commands, upTo } from './command.ts';
@@ -9,11 +10,14 @@ interface CreateOptions {
   scope: Scope[];
   tenant?: string;
   days?: number;
+  rateLimit?: number;
+  burst?: number;
 }
 
 const SCOPES: readonly Scope[] = ['jobs', 'batches', 'webhooks', 'admin'];
 const MAX_DAYS = 3_650;
 const MAX_KEYS = 100;
+const RATE = { min: 0.001, max: 1_000_000_000 };
 
 export function addKeys({ program, run }: Commands): void {
   const keys = program.command('keys').description('Create, list and revoke API keys.');
@@ -28,11 +32,15 @@ export function addKeys({ program, run }: Commands): void {
     )
     .option('--tenant <tenant>', 'whose jobs and files it sees (default: default)')
     .option('--days <days>', 'how long it works', upTo(MAX_DAYS))
-    .action((name: string, { scope, tenant, days }: CreateOptions, command: Command) =>
+    .option('--rate-limit <rows>', 'rows a second in the long run; needs --burst', rateOf)
+    .option('--burst <rows>', 'rows at once after a pause; no job may have more', upTo(RATE.max))
+    .action((name: string, options: CreateOptions, command: Command) =>
       run(command, async ({ client, terminal, interrupt }) => {
+        const { scope, tenant, days } = options;
+        const rate_limit = rateLimitOf(options);
         const expires_at =
           days === undefined ? null : Math.floor(Date.now() / 1000) + days * 86_400;
-        const request = { name, tenant, scopes: scope, expires_at };
+        const request = { name, tenant, scopes: scope, rate_limit, expires_at };
         const key = await client.keys.create(request, { signal: interrupt });
         terminal.say(created(key));
         await terminal.result(key, `${key.secret}\n`);
@@ -75,8 +83,24 @@ function scopesOf(text: string): Scope[] {
   });
 }
 
-function created({ id, tenant, scopes }: NewApiKey): string {
-  return `${id} of tenant ${tenant}, for ${scopes.join(', ')}. It is shown this once:`;
+function rateOf(text: string): number {
+  const rate = Number(text);
+  if (text.trim() !== '' && rate >= RATE.min && rate <= RATE.max) return rate;
+  throw new InvalidArgumentError(`It must be a number from ${RATE.min} to ${RATE.max}.`);
+}
+
+/** Null: as the server is configured. */
+function rateLimitOf({ rateLimit, burst }: CreateOptions): NewApiKey['rate_limit'] {
+  if (rateLimit === undefined && burst === undefined) return null;
+  if (rateLimit === undefined) throw usage('--burst: goes with --rate-limit');
+  if (burst === undefined)
+    throw usage('--rate-limit: needs --burst, the rows that may come at once');
+  return { rows_per_s: rateLimit, burst_rows: burst };
+}
+
+function created({ id, tenant, scopes, rate_limit: rate }: NewApiKey): string {
+  const pace = rate === null ? '' : `, ${rate.rows_per_s} rows/s and ${rate.burst_rows} at once`;
+  return `${id} of tenant ${tenant}, for ${scopes.join(', ')}${pace}. It is shown this once:`;
 }
 
 function keysText(keys: readonly ApiKey[]): string {

@@ -39,7 +39,15 @@ export interface InferConsumerDeps {
 }
 
 /** Why a run was abandoned. */
-class GivenBack extends Error {}
+class GivenBack extends Error {
+  /** Whether an engine had some of it. */
+  readonly begun: boolean;
+
+  constructor(begun: boolean) {
+    super();
+    this.begun = begun;
+  }
+}
 class Canceled extends Error {}
 
 interface RunningJob {
@@ -130,9 +138,9 @@ export class InferConsumer {
     if (worker === null) return;
     this.#draining = true;
     await worker.stopTaking();
-    for (const { run } of this.#held.values()) if (!run.started) run.abandon(new GivenBack());
+    for (const { run } of this.#held.values()) if (!run.started) run.abandon(new GivenBack(false));
     const timer = setTimeout(() => {
-      for (const { run } of this.#held.values()) run.abandon(new GivenBack());
+      for (const { run } of this.#held.values()) run.abandon(new GivenBack(run.started));
     }, deadlineMs);
     await worker.close();
     clearTimeout(timer);
@@ -151,7 +159,7 @@ export class InferConsumer {
 
   async #unfinished(job: TakenJob, error: unknown): Promise<void> {
     if (error instanceof Canceled) return this.#forget(job);
-    if (error instanceof GivenBack) return this.#worker?.giveBack(job);
+    if (error instanceof GivenBack) return this.#worker?.giveBack(job, error);
     return this.#worker?.tryLater(job, error instanceof Error ? error : new Error(String(error)));
   }
 
@@ -189,7 +197,7 @@ export class InferConsumer {
 
   async #infer(job: TakenJob, payload: JobPayload) {
     const { pipeline, task, publishStarted } = this.#deps;
-    if (this.#draining) throw new GivenBack();
+    if (this.#draining) throw new GivenBack(false);
     const { id } = job;
     const run = pipeline.infer({
       rows: payload.rows,

@@ -40,6 +40,7 @@ const MOST_URGENT = 64;
 export class TakingWorker extends Worker<unknown, void> {
   readonly #options: TakingWorkerOptions;
   readonly #take: (args: (string | number)[]) => Promise<unknown>;
+  readonly #putBack: (args: (string | number)[]) => Promise<unknown>;
   readonly #keys: string[];
   /** Jobs that leave less room for others. */
   readonly #taken = new Set<TakenJob>();
@@ -55,6 +56,7 @@ export class TakingWorker extends Worker<unknown, void> {
     super(queue, null, { ...bullmq, autorun: false });
     this.#options = options;
     this.#take = defineScript(redis, 'take-jobs');
+    this.#putBack = defineScript(redis, 'put-back');
     const names = ['prioritized', 'active', 'wait', 'delayed', 'meta', 'marker', 'events', 'pc'];
     this.#keys = names.map((name) => keys.bull(queue, name));
   }
@@ -76,12 +78,12 @@ export class TakingWorker extends Worker<unknown, void> {
     if (this.#taken.delete(job)) this.#room.resolve();
   }
 
-  /** Puts a job back to where it was in the queue. */
-  async giveBack({ id, lockToken, score }: TakenJob): Promise<void> {
+  /** Puts a job back to where it was in the queue; one that was not begun, as if it had stayed. */
+  async giveBack({ id, lockToken, score }: TakenJob, { begun }: { begun: boolean }): Promise<void> {
     await this.backend.moveJobFromActiveToWait(id, lockToken);
-    // BullMQ knows no more than the priority; a job that another has taken meanwhile is not there.
-    const { redis, keys, queue } = this.#options;
-    await redis.zadd(keys.bull(queue, 'prioritized'), 'XX', score, id);
+    const { keys, queue } = this.#options;
+    const own = [keys.bull(queue, 'prioritized'), keys.bull(queue, id)];
+    await this.#putBack([own.length, ...own, id, score, begun ? 0 : 1]);
   }
 
   /** Has BullMQ try a job again after its back-off, unless it was tried often enough. */

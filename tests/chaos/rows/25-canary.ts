@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from '@headrace/client';
+import { deliveryIds } from '@headrace/shared/ids.ts';
 import { createLogger } from '@headrace/shared/logger.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
 import type { Redis } from 'ioredis';
@@ -66,14 +67,15 @@ interface Look {
 }
 
 async function look({ system, redis, receiver, say, scale }: Look) {
+  // First, since receivers that hang keep the others of their host waiting, and jobs live for seconds.
+  const atOnce = await leftAfterDelete({ system, redis, receiver });
+  say(`deleted ${atOnce.deleted} jobs`);
   const word = newWord();
   const receivers = receiver.urls;
   const planted = await plant({ url: system.apiUrl, word, receivers });
   const { jobs, files, wrong, refused } = planted;
   await plantRedeliveries(system.apiUrl, receivers);
   say(`planted in ${jobs.length} jobs, ${files.length} files and ${refused} wrong requests`);
-  const atOnce = await leftAfterDelete({ system, redis, receiver });
-  say(`deleted ${atOnce.deleted} jobs`);
   for (const id of files) await remove(`${system.apiUrl}/v1/files/${id}`);
   const left = await untilGone({ redis, folder: system.folder, word, scale });
   say('looked for what is left');
@@ -143,14 +145,20 @@ async function leftAfterDelete({ system, redis, receiver }: Omit<Look, 'say' | '
   );
   const before = (await keysWith(redis, word)).length;
   const removed = await Promise.all(jobs.map((id) => remove(`${url}/v1/jobs/${id}`)));
-  const deleted = removed.filter((status) => status === 204).length;
-  const left = (await keysWith(redis, word)).length;
+  // Those whose time was over before they could be deleted leave what is known of their callbacks.
+  const expired = jobs.filter((_, i) => removed[i] !== 204).map((id) => deliveryIds(id).delivery);
+  const leftNow = async () => {
+    const keys = await keysWith(redis, word);
+    return keys.filter((key) => !expired.some((id) => key.endsWith(id))).length;
+  };
+  const deleted = jobs.length - expired.length;
+  const left = await leftNow();
   receiver.release();
   await deliveriesOnce(
     client,
     (delivery) => delivery.attempt_count > 0 || !receiver.isHeld(delivery.url),
   );
-  return { before, deleted, left, leftLater: (await keysWith(redis, word)).length };
+  return { before, deleted, left, leftLater: await leftNow() };
 }
 
 interface Leftovers {

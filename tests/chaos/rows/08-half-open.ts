@@ -146,8 +146,8 @@ async function cutOff({ stack, link, linked, lastsMs }: CutOptions): Promise<Cut
   const stranded = await findStranded(stack);
   const [takenOverMs] = await Promise.all([
     untilTakenOver(stack, stranded, cutMs),
-    Promise.race([probes.noticed, sleep(GIVE_UP_MS)]),
-    sleep(lastsMs - (performance.now() - cutMs)),
+    Promise.race([probes.noticed, givenUp()]),
+    sleep(Math.max(0, lastsMs - (performance.now() - cutMs))),
   ]);
   const results = await readResults(stack, stranded);
   const finishedBefore = await readWorker(linked, 'headrace_jobs_finished_total');
@@ -171,6 +171,11 @@ async function untilBothHold({ observer, queue }: Stack): Promise<void> {
   }
 }
 
+/** Keeps no process waiting that has nothing else to do. */
+function givenUp(): Promise<void> {
+  return sleep(GIVE_UP_MS, undefined, { ref: false });
+}
+
 /** Jobs that are held now and still a while later: the other worker is done with its own. */
 async function findStranded({ observer, queue }: Stack): Promise<string[]> {
   const held = new Set(await observer.activeJobs(queue));
@@ -184,7 +189,7 @@ async function untilTakenOver(
   cutMs: number,
 ): Promise<number> {
   const done = observer.until(() => stranded.every((id) => observer.finishes.has(id)));
-  await Promise.race([done, sleep(GIVE_UP_MS)]);
+  await Promise.race([done, givenUp()]);
   return performance.now() - cutMs;
 }
 

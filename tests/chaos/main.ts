@@ -2,7 +2,14 @@ import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { describeRun } from './harness/machine.ts';
 import { writeReliability } from './harness/reliability.ts';
-import { type ChaosRow, passed, type Report, type RowResult, type Scale } from './harness/row.ts';
+import {
+  type ChaosRow,
+  type Report,
+  type RowResult,
+  type Scale,
+  type Verdict,
+  verdictOf,
+} from './harness/row.ts';
 import { ROWS } from './rows/index.ts';
 
 const USAGE = `usage: npm run chaos                    every row, in its long form
@@ -10,7 +17,15 @@ const USAGE = `usage: npm run chaos                    every row, in its long fo
        npm run chaos -- --quick           fewer repetitions (--short: as in the tests)
        npm run chaos -- --json FILE       the figures, for machines
 
-RELIABILITY.md gets the figures of a long run; rows that did not run keep theirs.`;
+RELIABILITY.md gets the figures of a long run; rows that did not run keep theirs. A row that this
+machine cannot run is skipped, and says why; that is no failure, and no pass.`;
+
+const WORDS: Record<Verdict, string> = {
+  passed: 'passed',
+  failed: 'FAILED',
+  skipped: 'SKIPPED',
+};
+const MARKS: Record<Verdict, string> = { passed: '✔', failed: '✖', skipped: '–' };
 
 const options = parseOptions();
 if (options === null) {
@@ -27,7 +42,7 @@ for (const row of rows) {
 }
 for (const report of reports) print(report);
 if (json) await writeFile(json, `${JSON.stringify({ ...run, scale, rows: reports }, null, 2)}\n`);
-process.exit(reports.every((report) => report.passed) ? 0 : 1);
+process.exit(reports.some(({ verdict }) => verdict === 'failed') ? 1 : 0);
 
 interface Options {
   scale: Scale;
@@ -66,10 +81,11 @@ async function runRow(row: ChaosRow, scale: Scale): Promise<Report> {
   };
   say(row.title);
   const result = await row.run({ say }, scale).catch(broken);
-  const verdict = passed(result) ? 'passed' : 'FAILED';
-  say(`${verdict} ${[...result.missed, ...result.late].join('; ')}`);
+  const verdict = verdictOf(result);
+  const why = [...result.missed, ...result.late, result.skipped ?? []].flat();
+  say(`${WORDS[verdict]} ${why.join('; ')}`);
   const seconds = Math.round((performance.now() - began) / 1000);
-  return { row: row.row, title: row.title, passed: passed(result), seconds, ...result };
+  return { row: row.row, title: row.title, verdict, seconds, ...result };
 }
 
 /** A row that could not be run has not passed; the others still run. */
@@ -78,8 +94,9 @@ function broken(error: unknown): RowResult {
   return { figures: {}, missed: ['the row could not be run'], late: [] };
 }
 
-function print({ row, title, passed: ok, seconds, figures, missed, late }: Report): void {
-  console.log(`\n${ok ? '✔' : '✖'} ${row}  ${title} (${seconds} s)`);
+function print({ row, title, verdict, seconds, figures, missed, late, skipped }: Report): void {
+  console.log(`\n${MARKS[verdict]} ${row}  ${title} (${seconds} s)`);
+  if (skipped !== undefined) console.log(`    SKIPPED: ${skipped}`);
   for (const [name, value] of Object.entries(figures)) console.log(`    ${name}: ${value}`);
   for (const name of [...missed, ...late]) console.log(`    NOT HELD: ${name}`);
 }

@@ -35,6 +35,8 @@ export interface ServiceProcess {
 export interface ServiceOptions {
   /** Added to a clean environment (PATH, HOME, TMPDIR only): REDIS_URL, HEADRACE_PREFIX, … */
   env: Record<string, string>;
+  /** A command that runs the process in its own place, such as `ip netns exec <name>`. */
+  under?: readonly string[];
 }
 
 export type ApiProcess = ServiceProcess & { readonly port: number; readonly url: string };
@@ -61,8 +63,9 @@ export async function startApi({ env }: ServiceOptions): Promise<ApiProcess> {
  * Starts the real worker in a process of its own and waits until it is ready. Its probes take any
  * free port unless `env` says otherwise.
  */
-export function startWorker({ env }: ServiceOptions): Promise<ServiceProcess> {
+export function startWorker({ env, under = [] }: ServiceOptions): Promise<ServiceProcess> {
   return startService({
+    under,
     script: 'apps/worker/src/main.ts',
     readyEvent: 'worker.ready',
     env: { HEADRACE_PROBES_PORT: '0', ...env },
@@ -87,8 +90,10 @@ async function startService(options: {
   script: string;
   readyEvent: string;
   env: Record<string, string>;
+  under?: readonly string[];
 }): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [options.script], {
+  const [command = '', ...args] = [...(options.under ?? []), process.execPath, options.script];
+  const child = spawn(command, args, {
     cwd: ROOT,
     env: { ...cleanEnvironment(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

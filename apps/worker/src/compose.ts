@@ -24,7 +24,7 @@ import { ModelRuntime } from './inference/model-runtime.ts';
 import type { Pipeline } from './inference/pipeline.ts';
 import { TokenizerPool } from './inference/tokenizer/tokenizer-pool.ts';
 import { type ChosenModel, chooseModels } from './model-choice.ts';
-import { ServedModel } from './served-model.ts';
+import { ServedModel, STUCK_AFTER_MS } from './served-model.ts';
 
 export interface WorkerService {
   /** Port of the probes. */
@@ -80,6 +80,13 @@ export async function compose(config: WorkerConfig, log: Logger): Promise<Worker
   const refused = problems.map(({ dir, reason }) => `${dir}: ${reason}`);
   for (const problem of refused) log.error({ event: 'model.refused', problem }, 'model refused');
 
+  // Loops that stood still while Redis was away get their time anew.
+  let connectedMs = performance.now();
+  parts.redis.on('ready', () => {
+    connectedMs = performance.now();
+  });
+  const isAlive = () =>
+    performance.now() - connectedMs < STUCK_AFTER_MS || models.every((model) => model.isMoving());
   let draining = false;
   const missing = () => [
     ...(parts.redis.status === 'ready' ? [] : ['redis']),
@@ -91,7 +98,7 @@ export async function compose(config: WorkerConfig, log: Logger): Promise<Worker
     port: config.HEADRACE_PROBES_PORT,
     answers: {
       missing: () => (draining ? ['the worker is stopping'] : missing()),
-      isAlive: () => models.every((model) => model.isMoving()),
+      isAlive,
       registry: parts.metrics.registry,
       refresh: () => models.forEach((model) => void model.updateGauges()),
     },

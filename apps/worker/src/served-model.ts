@@ -23,7 +23,7 @@ interface ServedModelDeps {
 }
 
 /** The fetch loop asks once a second at least; so long without an answer, it is stuck. */
-const STUCK_AFTER_MS = 30_000;
+export const STUCK_AFTER_MS = 30_000;
 
 /** One model of a worker: loading, then taking jobs, or refused for ever. */
 export class ServedModel {

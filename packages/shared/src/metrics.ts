@@ -14,6 +14,7 @@ const LAG_SAMPLE_MS = 50;
 const COUNTERS = {
   jobs_submitted: ['Jobs accepted', ['model', 'priority']],
   jobs_finished: ['Jobs that reached a terminal state', ['model', 'status', 'code']],
+  results_refused: ['Results of jobs that had come to their end by then', ['model']],
   rows: ['Rows inferred', ['model']],
   tokens: ['Tokens inferred', ['model']],
   cells: ['Cells of tensor batches: real ones hold a token, padded ones do not', ['model', 'kind']],

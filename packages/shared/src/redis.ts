@@ -14,14 +14,27 @@ export type RedisRole = 'request' | 'worker';
 const REQUEST_TIMEOUT_MS = 900;
 const MAX_RETRY_DELAY_MS = 500;
 
+/**
+ * A network that drops packets tells nobody: the kernel sends again for a quarter of an hour, and
+ * the later the more seldom. So a connection on which an answer is due for this long is given up.
+ */
+const SILENT_MS = {
+  request: 3_000,
+  /** BullMQ waits for a job for up to 10 s in one command. */
+  worker: 12_000,
+} satisfies Record<RedisRole, number>;
+/** A connection that only listens has no answer due. The kernel asks ten times, once a second. */
+const ASK_WHEN_IDLE_MS = 5_000;
+
 const ROLE_OPTIONS = {
   request: {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
     commandTimeout: REQUEST_TIMEOUT_MS,
+    socketTimeout: SILENT_MS.request,
   },
-  worker: { maxRetriesPerRequest: null },
+  worker: { maxRetriesPerRequest: null, socketTimeout: SILENT_MS.worker },
 } satisfies Record<RedisRole, Partial<RedisOptions>>;
 
 interface ConnectionOptions {
@@ -46,19 +59,35 @@ export function connectRedis({ url, role, name, log }: ConnectionOptions): Redis
     // Beside the name, two more commands for each connection, and two more rights.
     disableClientInfo: true,
     connectTimeout: 2_000,
+    keepAlive: ASK_WHEN_IDLE_MS,
     retryStrategy: (times: number) => Math.min(50 * 2 ** Math.min(times, 5), MAX_RETRY_DELAY_MS),
     // A master that became a replica refuses writes, and a node of a cluster knows who has our
     // slot: connect anew, and send the command again where the role keeps commands.
     reconnectOnError: ({ message }: Error) =>
       route?.follow(message) || NOT_HERE.test(message) ? reconnect(role) : false,
   });
-  const throttle = createThrottle(1_000);
-  redis.on('error', (error) => {
-    throttle('error', (swallowed) =>
-      log.warn({ event: 'redis.error', connection: name, err: error, swallowed }, 'redis error'),
-    );
-  });
+  logOutages(redis, name, log);
   return redis;
+}
+
+/** Of an outage one error is said at once and one every half minute, and that it is over. */
+const ERROR_AGAIN_MS = 30_000;
+
+function logOutages(redis: Redis, connection: string, log: Logger): void {
+  const throttle = createThrottle(ERROR_AGAIN_MS);
+  let saidMs: number | null = null;
+  redis.on('error', (err) => {
+    throttle('error', (swallowed) => {
+      saidMs ??= Date.now();
+      log.warn({ event: 'redis.error', connection, err, swallowed }, 'redis error');
+    });
+  });
+  redis.on('ready', () => {
+    if (saidMs === null) return;
+    const ms = Date.now() - saidMs;
+    saidMs = null;
+    log.info({ event: 'redis.back', connection, ms }, 'redis is back');
+  });
 }
 
 /** With more commands in a write Redis idles until it comes, and then we until it has answered. */
@@ -121,6 +150,7 @@ export async function memoryRatio(redis: Redis): Promise<number> {
 const AWAY = new RegExp(
   [
     ...['Connection is closed', "isn't writeable", 'Command timed out', 'max retries per request'],
+    ...['Socket timeout', 'aborted due to connection close', 'ETIMEDOUT', 'EHOSTUNREACH'],
     ...['READONLY', 'LOADING', 'MASTERDOWN', 'ECONN', 'EPIPE', 'ENOENT'],
     ...['MOVED', 'CLUSTERDOWN', 'TRYAGAIN', '\\bASK\\b'],
   ].join('|'),

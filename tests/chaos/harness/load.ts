@@ -46,7 +46,7 @@ interface PumpOptions {
   observer: Observer;
   /** Jobs that are kept waiting or running. */
   outstanding: number;
-  next: () => string;
+  next: () => JobBody['input'];
 }
 
 /** Keeps a backlog, so that a worker is always in the middle of something. */

@@ -21,7 +21,7 @@ Rows in flight are those that the engines of all workers had at a kill, not of t
 |---|---|---|---|---|---|
 `;
 
-/** Writes RELIABILITY.md: faults that were run get new figures, the others keep theirs. */
+/** Writes RELIABILITY.md: faults that were run get new figures; skipped or not, others keep theirs. */
 export async function writeReliability(
   rows: ChaosRow[],
   reports: Report[],
@@ -30,7 +30,9 @@ export async function writeReliability(
   const former = await readFile(FILE, 'utf8').catch(() => '');
   const parts = rows.map((row) => {
     const report = reports.find((each) => each.row === row.row);
-    if (report) return { line: tableLine(row, report), section: section(row, report, run) };
+    if (report && report.skipped === undefined) {
+      return { line: tableLine(row, report), section: section(row, report, run) };
+    }
     return { line: formerLine(former, row), section: formerSection(former, row) };
   });
   const table = parts.map(({ line }) => line).join('\n');
@@ -38,7 +40,7 @@ export async function writeReliability(
   await writeFile(FILE, `${INTRODUCTION}${table}\n\n${sections}`);
 }
 
-function tableLine(row: ChaosRow, { figures, passed }: Report): string {
+function tableLine(row: ChaosRow, { figures, verdict }: Report): string {
   const headline = row.headline
     .filter((name) => figures[name] !== undefined)
     .map((name) => nameAndValue(name, figures[name]).join(' '));
@@ -48,7 +50,7 @@ function tableLine(row: ChaosRow, { figures, passed }: Report): string {
     row.goal,
     headline.join(', '),
     row.plainBullmq,
-    passed ? 'yes' : 'NO',
+    verdict === 'passed' ? 'yes' : 'NO',
   ];
   return `| ${cells.join(' | ')} |`;
 }

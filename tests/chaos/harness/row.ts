@@ -10,6 +10,8 @@ export interface RowResult {
   missed: string[];
   /** Times beyond their goal. */
   late: string[];
+  /** Why the fault could not be inflicted here: nothing is shown, neither well nor badly. */
+  skipped?: string;
   notes?: string;
 }
 
@@ -43,14 +45,22 @@ export function judge(
   return { missed: broken(promises), late: broken(times) };
 }
 
-export function passed({ missed, late }: RowResult): boolean {
-  return missed.length === 0 && late.length === 0;
+/** A row that this machine cannot run. */
+export function skip(reason: string): RowResult {
+  return { figures: {}, missed: [], late: [], skipped: reason };
+}
+
+export type Verdict = 'passed' | 'failed' | 'skipped';
+
+export function verdictOf({ missed, late, skipped }: RowResult): Verdict {
+  if (skipped !== undefined) return 'skipped';
+  return missed.length === 0 && late.length === 0 ? 'passed' : 'failed';
 }
 
 /** A row that was run. */
 export interface Report extends RowResult {
   row: ChaosRow['row'];
   title: string;
-  passed: boolean;
+  verdict: Verdict;
   seconds: number;
 }

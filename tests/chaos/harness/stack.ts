@@ -50,7 +50,8 @@ export interface Stack extends AsyncDisposable {
   dispatchers: ServiceProcess[];
   /** Logs of all services that were ever started. */
   logs(): LogRecord[];
-  startWorker(env?: Record<string, string>): Promise<ServiceProcess>;
+  /** @param under see `ServiceOptions` */
+  startWorker(env?: Record<string, string>, under?: readonly string[]): Promise<ServiceProcess>;
   /** Starts one more API with settings of its own. */
   startApi(env: Record<string, string>): Promise<ApiProcess>;
   /** Starts another worker in the place of one that has ended. */
@@ -88,9 +89,9 @@ async function build(options: StackOptions, undo: AsyncDisposableStack): Promise
   const all: ServiceProcess[] = [];
   const workers: ServiceProcess[] = [];
   undo.defer(() => Promise.all(all.map((service) => service.stop())).then(() => undefined));
-  const addWorker = async (own: Record<string, string> = {}) => {
+  const addWorker = async (own: Record<string, string> = {}, under: readonly string[] = []) => {
     const settings = { HEADRACE_ENGINES: '1', HEADRACE_MODELS: models.join(), ...workerEnv };
-    const worker = await startWorker({ env: { ...env, ...settings, ...own } });
+    const worker = await startWorker({ env: { ...env, ...settings, ...own }, under });
     all.push(worker);
     workers.push(worker);
     return worker;
@@ -153,7 +154,12 @@ export async function workerMetric(
   name: string,
   label = '',
 ): Promise<number> {
-  const listening = await worker.waitForLog(({ event }) => event === 'worker.listening');
-  const response = await fetch(`http://127.0.0.1:${Number(listening.port)}/metrics`);
+  const response = await fetch(`${await probesUrl(worker)}/metrics`);
   return readMetric(await response.text(), name, label);
+}
+
+/** Where a worker answers its probes; `host` is another one where it has a network of its own. */
+export async function probesUrl(worker: ServiceProcess, host = '127.0.0.1'): Promise<string> {
+  const listening = await worker.waitForLog(({ event }) => event === 'worker.listening');
+  return `http://${host}:${Number(listening.port)}`;
 }

@@ -6,6 +6,7 @@ import { rowMisbehaves } from './04-row-misbehaves.ts';
 import { redisKilled } from './05-redis-killed.ts';
 import { redisAway } from './06-redis-away.ts';
 import { failover } from './07-failover.ts';
+import { halfOpen } from './08-half-open.ts';
 import { redisFull } from './09-redis-full.ts';
 import { cpuBlocked } from './10-cpu-blocked.ts';
 import { rollingSigterm } from './11-rolling-sigterm.ts';
@@ -29,7 +30,7 @@ import { soak } from './soak.ts';
 /** Every row of the table, in its order. */
 export const ROWS: ChaosRow[] = [
   ...[workerKilled, engineKilled, rowCrashesEngine, rowMisbehaves, redisKilled, redisAway],
-  ...[failover, redisFull, cpuBlocked, rollingSigterm, sigtermWhileHung, idempotency],
+  ...[failover, halfOpen, redisFull, cpuBlocked, rollingSigterm, sigtermWhileHung, idempotency],
   ...[hostileNames, foreignIds, callbacks, insideReceivers, signatures, hostileBodiesRow],
   ...[slowSockets, tokenizerWorstCase, rateLimit, noisyTenant, canary],
   ...[soak, batch, requests],

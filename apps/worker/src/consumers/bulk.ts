@@ -13,6 +13,7 @@ import { type Job, WaitingError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ChunkRun, type ChunkRunDeps } from './chunk-run.ts';
 import { FetchingWorker } from './fetching-worker.ts';
+import { createQueueErrorLog } from './queue-errors.ts';
 
 export interface BulkConsumerDeps extends Omit<ChunkRunDeps, 'batch' | 'chunk'> {
   prefix: string;
@@ -71,11 +72,7 @@ export class BulkConsumer {
       },
     );
     const throttle = createThrottle(1_000);
-    this.#worker.on('error', (err) => {
-      throttle('error', (swallowed) =>
-        log.warn({ event: 'queue.error', queue, err, swallowed }, 'queue error'),
-      );
-    });
+    this.#worker.on('error', createQueueErrorLog(log, queue));
     this.#worker.on('failed', (job, err) => {
       throttle('failed', (swallowed) =>
         log.warn({ event: 'chunk.failed', id: job?.id, err, swallowed }, 'chunk is tried again'),

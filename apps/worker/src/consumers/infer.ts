@@ -13,6 +13,7 @@ import type { Redis } from 'ioredis';
 import type { InferenceRun, Pipeline } from '../inference/pipeline.ts';
 import { createTimingsObserver } from './job-timings.ts';
 import { failed, finished, type JobFacts, type Outcome } from './outcome.ts';
+import { createQueueErrorLog } from './queue-errors.ts';
 import { storeResult } from './store-result.ts';
 import type { TakenJob } from './taken-job.ts';
 import { TakingWorker } from './taking-worker.ts';
@@ -104,13 +105,9 @@ export class InferConsumer {
         removeOnFail: { count: 0 },
       },
     });
-    // A worker that died leaves hundreds of stalled jobs, a Redis that went as many errors.
+    // A worker that died leaves hundreds of stalled jobs.
     const throttle = createThrottle(1_000);
-    this.#worker.on('error', (err) => {
-      throttle('error', (swallowed) =>
-        log.warn({ event: 'queue.error', queue, err, swallowed }, 'queue error'),
-      );
-    });
+    this.#worker.on('error', createQueueErrorLog(log, queue));
     this.#worker.on('stalled', (id) => {
       throttle('stalled', (swallowed) =>
         log.warn({ event: 'job.stalled', queue, id, swallowed }, 'job stalled'),
@@ -255,7 +252,7 @@ export class InferConsumer {
   }
 
   async #store(job: TakenJob, payload: JobPayload, outcome: Outcome): Promise<void> {
-    const { store, queue, resultTtlMs, log } = this.#deps;
+    const { store, queue, model, metrics, resultTtlMs, log } = this.#deps;
     const { id, lockToken, score } = job;
     const finished = {
       ...{ id, queue, lockToken, record: outcome.record, ttlMs: resultTtlMs },
@@ -263,6 +260,7 @@ export class InferConsumer {
       webhook: payload.webhook,
     };
     if (await storeResult(store, finished, log)) this.#measure(outcome);
+    else metrics.counters.results_refused.inc({ model });
   }
 
   /**

@@ -3,6 +3,9 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { JobSchema } from '@headrace/shared/jobs.ts';
+import { createLogger } from '@headrace/shared/logger.ts';
+import { createKeyspace } from '@headrace/shared/queues.ts';
+import { connectRedis } from '@headrace/shared/redis.ts';
 import { z } from 'zod';
 import { TINY_MODELS } from '../helpers/api.ts';
 import { type ApiProcess, startApi } from '../helpers/processes.ts';
@@ -10,21 +13,22 @@ import { startRedis, type TestRedis, testPrefix } from '../helpers/redis.ts';
 
 const MIB = 1_048_576;
 
+const prefix = testPrefix();
 let redis: TestRedis;
 let api: ApiProcess;
 before(async () => {
   redis = await startRedis();
-  api = await startApi({ env: environment() });
+  api = await startApi({ env: environment(prefix) });
 });
 after(async () => {
   await api.stop();
   await redis.stop();
 });
 
-function environment(): Record<string, string> {
+function environment(prefix = testPrefix()): Record<string, string> {
   return {
     REDIS_URL: redis.url,
-    HEADRACE_PREFIX: testPrefix(),
+    HEADRACE_PREFIX: prefix,
     HEADRACE_MODELS_DIR: TINY_MODELS,
     HEADRACE_DEFAULT_MODEL: 'tiny-classifier',
     HEADRACE_DRAIN_S: '1',
@@ -92,6 +96,28 @@ describe('over a real port', () => {
     }
     assert.match(await answer, /^HTTP\/1\.1 413 [\s\S]*body_too_large/);
   });
+
+  for (const kind of ['with a length', 'chunked']) {
+    test(`a large body ${kind} is read as it was sent, wherever it is cut`, async () => {
+      // Neither pieces of a socket nor chunks end with one of these characters.
+      const text = `a${'日'.repeat(60_000)}`;
+      const bytes = Buffer.from(`\ufeff${JSON.stringify({ input: [text, 'b'] })}`);
+      const pieces = Array.from({ length: 10 }, (_, i) =>
+        bytes.subarray(i * 20_000, (i + 1) * 20_000),
+      );
+      const body = kind === 'chunked' ? ReadableStream.from(pieces) : bytes;
+      const headers = { 'content-type': 'application/json' };
+      const init = { method: 'POST', headers, body, duplex: 'half' as const };
+      const response = await fetch(`${api.url}/v1/jobs`, init);
+      assert.equal(response.status, 202);
+      const { id } = JobSchema.parse(await response.json());
+      const log = createLogger({ service: 'test', level: 'silent' });
+      const store = connectRedis({ url: redis.url, role: 'worker', name: 'test', log });
+      const key = createKeyspace(prefix).bull('infer.tiny-classifier@1', id);
+      const data = await store.hget(key, 'data').finally(() => store.disconnect());
+      assert.equal(JSON.parse(data ?? '').rows[0].text, text);
+    });
+  }
 
   test('hostile bodies fit into a small heap, however many come', async () => {
     const bodies = [

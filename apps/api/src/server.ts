@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { AppError } from '@headrace/shared/errors.ts';
 import { getRequestListener } from '@hono/node-server';
-import { limitBodyTime } from './body-time.ts';
+import { hasBody, limitBodyTime } from './body-time.ts';
 import { publicError } from './middleware/errors.ts';
+import { releaseBytes } from './release-bytes.ts';
 import type { ApiApp } from './routes/add-route.ts';
 
 interface ServerOptions {
@@ -32,6 +33,7 @@ export function createHttpServer({ app, maxConnections }: ServerOptions): Server
     },
     (request, response) => {
       limitBodyTime(request, () => refuse(request.socket));
+      if (hasBody(request)) response.prependOnceListener('finish', () => releaseRest(request));
       return listener(request, response);
     },
   );
@@ -64,6 +66,17 @@ export async function closeServer(server: Server, deadlineMs: number): Promise<v
   await new Promise<void>((resolve) => server.close(() => resolve()));
   clearTimeout(timer);
   clearInterval(sweep);
+}
+
+/**
+ * What is left of a body that was refused is read by the listener, and counted, as soon as the answer
+ * is out: the client must get to read that. Unless somebody has begun to read before, Node would throw
+ * it away itself, piece by piece, for the garbage collector to find.
+ */
+function releaseRest(request: IncomingMessage): void {
+  if (request.readableEnded) return;
+  request.read(0);
+  process.nextTick(() => request.on('data', releaseBytes));
 }
 
 /** A request that cannot even be routed: its target or its Host is no URL. */

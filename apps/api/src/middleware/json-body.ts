@@ -1,6 +1,10 @@
+import { Readable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
 import { AppError } from '@headrace/shared/errors.ts';
 import { checkStructure } from '@headrace/shared/json-structure.ts';
 import type { Context } from 'hono';
+import { countLargeBody, SMALL_BYTES } from '../large-bodies.ts';
+import { releaseBytes } from '../release-bytes.ts';
 import type { ApiEnv } from './api-env.ts';
 
 export interface BodyLimits {
@@ -9,6 +13,7 @@ export interface BodyLimits {
   maxFields: number;
 }
 
+const BYTE_ORDER_MARK = /^\ufeff/;
 const JSON_TYPE = /^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i;
 
 /**
@@ -39,17 +44,29 @@ function checkHeaders(c: Context<ApiEnv>, limits: BodyLimits): void {
   if (length > limits.maxBodyBytes) throw tooLarge(limits.maxBodyBytes);
 }
 
-/** With a length that the HTTP parser holds the client to, the limit has been checked already. */
+/** A small one is read in the cheapest way; its length, which the parser holds it to, was checked. */
 async function readText(c: Context<ApiEnv>, maxBytes: number): Promise<string> {
-  if (c.req.header('content-length') !== undefined) return c.req.raw.text();
-  const chunks: Uint8Array[] = [];
+  const length = c.req.header('content-length');
+  if (length !== undefined && Number(length) <= SMALL_BYTES) return c.req.raw.text();
+  const decoder = new StringDecoder('utf8');
+  const texts: string[] = [];
   let bytes = 0;
-  for await (const chunk of c.req.raw.body ?? []) {
-    bytes += chunk.byteLength;
+  for await (const piece of piecesOf(c)) {
+    bytes += piece.byteLength;
     if (bytes > maxBytes) throw tooLarge(maxBytes);
-    chunks.push(chunk);
+    texts.push(decoder.write(piece));
+    releaseBytes(piece);
   }
-  return new TextDecoder().decode(Buffer.concat(chunks));
+  texts.push(decoder.end());
+  if (bytes > SMALL_BYTES) countLargeBody(bytes);
+  return texts.join('').replace(BYTE_ORDER_MARK, '');
+}
+
+/** The rest of one that is not read to its end is left to the server. */
+function piecesOf(c: Context<ApiEnv>): AsyncIterable<Uint8Array> {
+  return (
+    c.env?.incoming?.iterator({ destroyOnReturn: false }) ?? Readable.from(c.req.raw.body ?? [])
+  );
 }
 
 function tooLarge(maxBytes: number): AppError {

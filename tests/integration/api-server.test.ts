@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { JobSchema } from '@headrace/shared/jobs.ts';
 import { createLogger } from '@headrace/shared/logger.ts';
 import { createKeyspace } from '@headrace/shared/queues.ts';
@@ -95,6 +96,24 @@ describe('over a real port', () => {
       await new Promise((resolve) => endless.once('drain', resolve).once('close', resolve));
     }
     assert.match(await answer, /^HTTP\/1\.1 413 [\s\S]*body_too_large/);
+  });
+
+  test('a client that sends a refused body to its end, slowly, gets to read why', async () => {
+    const socket = await sendRaw(CHUNKED);
+    socket.pause();
+    const chunk = `${MIB.toString(16)}\r\n${' '.repeat(MIB)}\r\n`;
+    for (let sent = 0; sent < 8; sent++) {
+      await new Promise((resolve) => socket.write(chunk, resolve));
+      await sleep(150);
+    }
+    socket.write('0\r\n\r\n');
+    const answer = received(socket);
+    socket.resume();
+    assert.match(
+      await Promise.race([answer, once(socket, 'data').then(String)]),
+      /^HTTP\/1\.1 413 /,
+    );
+    socket.destroy();
   });
 
   for (const kind of ['with a length', 'chunked']) {

@@ -17,12 +17,19 @@ interface ServerOptions {
 const HEADERS_TIMEOUT_MS = 10_000;
 const CHECK_CONNECTIONS_MS = 1_000;
 const SWEEP_MS = 50;
+/** How long, and how much, is read of a body that was refused. */
+const DRAIN_MS = 5_000;
+const DRAIN_BYTES = 64 * 2 ** 20;
 /** Longer than the idle timeout of usual load balancers, which must be the ones to close. */
 const KEEP_ALIVE_MS = 65_000;
 
 /** The HTTP server around an application; it does not listen yet. */
 export function createHttpServer({ app, maxConnections }: ServerOptions): Server {
-  const listener = getRequestListener(app.fetch, { errorHandler: answerBadRequest });
+  const listener = getRequestListener(app.fetch, {
+    errorHandler: answerBadRequest,
+    // It closes after half a second, before a slow client has read why its body was refused.
+    autoCleanupIncoming: false,
+  });
   const server = createServer(
     {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -33,7 +40,7 @@ export function createHttpServer({ app, maxConnections }: ServerOptions): Server
     },
     (request, response) => {
       limitBodyTime(request, () => refuse(request.socket));
-      if (hasBody(request)) response.prependOnceListener('finish', () => releaseRest(request));
+      if (hasBody(request)) response.prependOnceListener('finish', () => drainRest(request));
       return listener(request, response);
     },
   );
@@ -69,14 +76,24 @@ export async function closeServer(server: Server, deadlineMs: number): Promise<v
 }
 
 /**
- * What is left of a body that was refused is read by the listener, and counted, as soon as the answer
- * is out: the client must get to read that. Unless somebody has begun to read before, Node would throw
- * it away itself, piece by piece, for the garbage collector to find.
+ * Reads what is left of a body that was refused, for a while: the client may read the answer only
+ * when it has sent all, and would never see it if the connection were closed before.
  */
-function releaseRest(request: IncomingMessage): void {
-  if (request.readableEnded) return;
+function drainRest(request: IncomingMessage): void {
+  if (request.readableEnded || request.destroyed) return;
+  let bytes = 0;
+  const close = () => request.socket.destroySoon();
+  const timer = setTimeout(close, DRAIN_MS);
+  request.once('close', () => clearTimeout(timer));
+  request.once('end', () => clearTimeout(timer));
+  // Unless somebody has begun to read, Node would throw the rest away itself, piece by piece, for the
+  // garbage collector to find.
   request.read(0);
-  process.nextTick(() => request.on('data', releaseBytes));
+  request.on('data', (piece: Buffer) => {
+    bytes += piece.byteLength;
+    releaseBytes(piece);
+    if (bytes > DRAIN_BYTES) close();
+  });
 }
 
 /** A request that cannot even be routed: its target or its Host is no URL. */

@@ -106,6 +106,7 @@ describe('loading a model', () => {
       width: 3,
       pooling: 'none' as const,
       sessionOptions: {},
+      environment: {},
     };
     const starting = startPool(t, folder, { spec, engines: 2 });
     await assert.rejects(starting, /^Error: broken-graph@1: .*protobuf/i);

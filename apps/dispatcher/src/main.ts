@@ -1,11 +1,12 @@
-import { ConfigError } from '@headrace/shared/env.ts';
-import { keepHeapSmall } from '@headrace/shared/heap.ts';
-import { createLogger } from '@headrace/shared/logger.ts';
-import { compose } from './compose.ts';
-import { parseDispatcherConfig } from './config.ts';
+import { keepHeapSmall, keepNewSpaceSmall } from '@headrace/shared/heap.ts';
 
 process.title = 'headrace-dispatcher';
 keepHeapSmall();
+keepNewSpaceSmall();
+const { ConfigError } = await import('@headrace/shared/env.ts');
+const { createLogger } = await import('@headrace/shared/logger.ts');
+const { compose } = await import('./compose.ts');
+const { parseDispatcherConfig } = await import('./config.ts');
 try {
   const config = parseDispatcherConfig(process.env);
   const log = createLogger({ service: 'dispatcher', level: config.HEADRACE_LOG_LEVEL });

@@ -8,3 +8,12 @@ import { setFlagsFromString } from 'node:v8';
 export function keepHeapSmall(): void {
   setFlagsFromString('--heap-growing-percent=100');
 }
+
+/**
+ * Keeps the young generation at the size that it has, where V8 lets it grow to 128 MiB while rows
+ * are read. Sweeping it more often costs a seventh more time for reading. Loading modules lets it
+ * grow, too: call it before that.
+ */
+export function keepNewSpaceSmall(): void {
+  setFlagsFromString('--semi-space-growth-factor=1');
+}

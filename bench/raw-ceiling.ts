@@ -3,12 +3,24 @@ import { join } from 'node:path';
 import type { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import type { ModelFolder } from '@headrace/shared/manifests.ts';
 import { cpu } from '../apps/worker/src/inference/providers/cpu.ts';
+import type { Provider } from '../apps/worker/src/inference/providers/provider.ts';
 import { startBenchProcess } from './bench-process.ts';
 import type { RawBatch, RawPass, ToRawEngine } from './raw-protocol.ts';
 import { median, sum } from './statistics.ts';
 
-/** Most padded cells of one run that are tried; the best of them is the ceiling. */
-const RAW_BUDGETS = [256, 512, 1_024] as const;
+export interface RawDevice {
+  provider: Provider;
+  /** Processes, each with a session of its own. */
+  engines: number;
+  /** Most padded cells of one run that are tried; the best of them is the ceiling. */
+  budgets: readonly number[];
+}
+
+const ALL_CORES: RawDevice = {
+  provider: cpu,
+  engines: availableParallelism(),
+  budgets: [256, 512, 1_024],
+};
 
 export interface RawRound {
   documentsPerS: number;
@@ -17,6 +29,7 @@ export interface RawRound {
 }
 
 export interface RawCeiling {
+  readonly budgets: readonly number[];
   /** All rows once, sorted by length, in runs of at most `budget` padded cells. */
   measure(rows: readonly Int32Array[], budget: number): Promise<RawRound>;
 }
@@ -28,6 +41,7 @@ export interface RawCeiling {
 export async function startRawCeiling(
   { manifest, dir }: ModelFolder,
   lifecycle: Lifecycle,
+  { provider, engines: count, budgets }: RawDevice = ALL_CORES,
 ): Promise<RawCeiling> {
   const variant = manifest.variants[manifest.default_variant];
   if (variant === undefined) throw new Error(`${manifest.name} has no default variant`);
@@ -35,14 +49,13 @@ export async function startRawCeiling(
     type: 'load',
     setup: {
       modelPath: join(dir, variant.path),
-      sessionOptions: cpu.sessionOptions({ threads: 1, deviceId: 0 }),
+      sessionOptions: provider.sessionOptions({ threads: 1, deviceId: 0 }),
+      environment: provider.environment,
       inputs: manifest.inputs,
       output: manifest.output,
     },
   };
-  const engines = Array.from({ length: availableParallelism() }, () =>
-    startBenchProcess('raw-engine', lifecycle),
-  );
+  const engines = Array.from({ length: count }, () => startBenchProcess('raw-engine', lifecycle));
   const tellAll = (message: ToRawEngine) => {
     for (const engine of engines) engine.send(message);
   };
@@ -51,6 +64,7 @@ export async function startRawCeiling(
   await hearAll();
 
   return {
+    budgets,
     async measure(rows, budget) {
       const hands = deal(formBatches(rows, budget), engines.length);
       for (const [i, engine] of engines.entries()) {
@@ -74,12 +88,12 @@ export async function bestBudget(
   rows: readonly Int32Array[],
   rounds: number,
 ): Promise<number> {
-  const speeds = new Map(RAW_BUDGETS.map((budget) => [budget, [] as number[]]));
+  const speeds = new Map(raw.budgets.map((budget) => [budget, [] as number[]]));
   for (let round = 0; round < rounds; round++) {
     for (const [budget, of] of speeds) of.push((await raw.measure(rows, budget)).documentsPerS);
   }
   const [best] = [...speeds].sort((a, b) => median(b[1]) - median(a[1]));
-  return best?.[0] ?? RAW_BUDGETS[1];
+  return best?.[0] ?? Number.NaN;
 }
 
 /** Neighbours in length together, as many as fit. */

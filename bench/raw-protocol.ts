@@ -4,6 +4,7 @@ import type { InferenceSession } from 'onnxruntime-node';
 export interface RawSetup {
   modelPath: string;
   sessionOptions: InferenceSession.SessionOptions;
+  environment: Readonly<Record<string, string>>;
   inputs: string[];
   output: string;
 }

@@ -53,15 +53,17 @@ export interface RunTotals {
   seconds: number;
 }
 
+/** @param settings of the worker, or its engine, with all others as they are by default */
 export async function startSystem(
   { manifest }: ModelFolder,
-  engine: 'onnx' | 'null',
+  settings: 'onnx' | 'null' | Record<string, string>,
   lifecycle: Lifecycle,
 ): Promise<System> {
   const { redis, env } = await startBenchRedis(lifecycle);
   const model = modelRef(manifest);
+  const own = typeof settings === 'string' ? { HEADRACE_ENGINE: settings } : settings;
   const worker = await startWorker({
-    env: { ...env, HEADRACE_MODELS: model, HEADRACE_ENGINE: engine, HEADRACE_PROBES_PORT: '0' },
+    env: { ...own, ...env, HEADRACE_MODELS: model, HEADRACE_PROBES_PORT: '0' },
   });
   lifecycle.push('worker', worker.stop);
   const api = await startBenchApi(env, model, lifecycle);

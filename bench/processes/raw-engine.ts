@@ -22,6 +22,7 @@ process.on('message', (message: ToRawEngine) => {
 
 async function load(wanted: RawSetup): Promise<void> {
   setup = wanted;
+  Object.assign(process.env, wanted.environment);
   session = await ort.InferenceSession.create(wanted.modelPath, wanted.sessionOptions);
   process.send?.('loaded');
 }
@@ -43,7 +44,9 @@ async function run(batches: RawBatch[]): Promise<void> {
   process.send?.(pass);
   // The siblings are still at it: without a load here they would have the machine to themselves.
   for (let at = 0; !stopped; at = (at + 1) % all.length) {
-    await session.run(all[at] ?? {}, [output]);
+    // With more engines than batches there are some that have nothing to run.
+    const feeds = all[at];
+    if (feeds !== undefined) await session.run(feeds, [output]);
     await turn();
   }
   process.send?.('stopped');

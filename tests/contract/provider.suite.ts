@@ -33,6 +33,13 @@ export function testProvider(name: string, provider: Provider): void {
       }
     });
 
+    test('sets variables that any process may have', () => {
+      for (const [key, value] of Object.entries(provider.environment)) {
+        assert.match(key, /^[A-Z][A-Z0-9_]*$/);
+        assert.equal(typeof value, 'string');
+      }
+    });
+
     test('gives options that survive the way to another process', () => {
       const options = provider.sessionOptions({ threads: 1, deviceId: 0 });
       assert.deepEqual(structuredClone(options), options);

@@ -28,3 +28,8 @@ test('cpu has no use for the device', () => {
   );
   assert.deepEqual(first, second);
 });
+
+test('cuda multiplies in whole fp32, which no session option of the binding could ask for', () => {
+  assert.equal(PROVIDERS.cuda.environment.NVIDIA_TF32_OVERRIDE, '0');
+  assert.deepEqual(PROVIDERS.cpu.environment, {});
+});

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { cp, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import type { ModelFolder } from '@headrace/shared/manifests.ts';
 import { warmUp } from '../../apps/worker/src/inference/engine/warm-up.ts';
+import { engineSpecOf } from '../../apps/worker/src/inference/engine-spec.ts';
 import { ModelProblem, verifyModel } from '../../apps/worker/src/inference/models.ts';
+import { PROVIDERS } from '../../apps/worker/src/inference/providers/index.ts';
 import { BROKEN_MODELS, modelFolder, startPool, TINY_MODELS } from '../helpers/engines.ts';
 
 const TOKEN_BUDGET = 256;
@@ -93,6 +97,14 @@ describe('verifying a model folder', () => {
   });
 });
 
+/** As it is installed, the binding has no CUDA; whoever has put it there needs no such error. */
+const BINDING = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
+const CUDA = join(BINDING, '../bin/napi-v6/linux/x64/libonnxruntime_providers_shared.so');
+const NEEDS_NO_CUDA =
+  process.platform === 'linux' && process.arch === 'x64' && !existsSync(CUDA)
+    ? false
+    : 'CUDA is there, or cannot be';
+
 describe('loading a model', () => {
   test('fails with the reason of ONNX Runtime where the graph cannot be read', async (t) => {
     const folder = await modelFolder(TINY_MODELS, 'tiny-classifier');
@@ -106,6 +118,7 @@ describe('loading a model', () => {
       width: 3,
       pooling: 'none' as const,
       sessionOptions: {},
+      environment: {},
     };
     const starting = startPool(t, folder, { spec, engines: 2 });
     await assert.rejects(starting, /^Error: broken-graph@1: .*protobuf/i);
@@ -122,6 +135,13 @@ describe('loading a model', () => {
     const inputs = ['input_ids' as const, 'attention_mask' as const];
     const other = { ...folder, manifest: { ...folder.manifest, inputs } };
     await assert.rejects(startPool(t, other), /the graph wants token_type_ids/);
+  });
+
+  test('names the library that a GPU would need', { skip: NEEDS_NO_CUDA }, async (t) => {
+    const folder = await modelFolder(TINY_MODELS, 'tiny-classifier');
+    const model = await verifyModel(folder, folder.manifest.default_variant);
+    const spec = engineSpecOf(model, PROVIDERS.cuda, { threads: 1, deviceId: 0 });
+    await assert.rejects(startPool(t, folder, { spec }), /libonnxruntime_providers_shared\.so/);
   });
 });
 

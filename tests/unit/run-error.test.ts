@@ -6,6 +6,9 @@ test('a lack of memory is known on the CPU, on CUDA and in JavaScript', () => {
   const messages = [
     'bfc_arena.cc:359 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool) ' +
       'Failed to allocate memory for requested buffer of size 1024',
+    "Non-zero status code returned while running Add node. Name:'/key/Add' Status Message: " +
+      'bfc_arena.cc:360 void* onnxruntime::BFCArena::AllocateRawInternal(size_t, bool, ' +
+      'onnxruntime::Stream*) Failed to allocate memory for requested buffer of size 201326592',
     'std::bad_alloc',
     'CUDA failure 2: out of memory ; GPU=0 ; hostname=h ; file=f ; line=1 ; expr=cudaMalloc()',
     'CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0 ; hostname=h',

@@ -27,7 +27,7 @@ export const workerEnv = z.object({
   HEADRACE_PROVIDER: z
     .enum(PROVIDER_NAMES)
     .default('cpu')
-    .describe('Where the graph runs. cuda needs the GPU image.'),
+    .describe('Where the graph runs. cuda needs the libraries that "On a GPU" names.'),
   HEADRACE_DEVICE_ID: integer(0, 63).default(0).describe('Ordinal of the GPU; without one unused.'),
   HEADRACE_ENGINE: z
     .enum(['onnx', 'null'])

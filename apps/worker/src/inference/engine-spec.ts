@@ -23,6 +23,7 @@ export function engineSpecOf(
     width: widthOf(manifest),
     pooling: bindTask(manifest).pooling(),
     sessionOptions: provider.sessionOptions(settings),
+    environment: provider.environment,
   };
 }
 

@@ -50,7 +50,10 @@ async function load(spec: EngineSpec): Promise<void> {
 }
 
 async function createRunner(spec: EngineSpec): Promise<{ run: Runner; timings: LoadTimings }> {
-  if (spec.kind === 'onnx') return createOnnxRunner(spec);
+  if (spec.kind === 'onnx') {
+    for (const [name, value] of Object.entries(spec.environment)) process.env[name] ??= value;
+    return createOnnxRunner(spec);
+  }
   return { run: createNullRunner(spec), timings: { importMs: 0, sessionMs: 0 } };
 }
 

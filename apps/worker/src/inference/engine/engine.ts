@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 import {
   type EngineSpec,
   type FromEngine,
@@ -115,8 +116,7 @@ export class Engine {
       return { importMs, sessionMs, totalMs: performance.now() - began };
     } catch (error) {
       this.kill();
-      await this.ended;
-      throw error;
+      throw withDetails(error, (await this.ended).stderr);
     } finally {
       clearTimeout(timeout);
       this.#starting = null;
@@ -214,7 +214,7 @@ export class Engine {
     this.#child = null;
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     const cause = this.#killedAs ?? (signal === 'SIGKILL' ? 'killed' : 'crashed');
-    const stderr = this.#stderr.trim();
+    const stderr = stripVTControlCharacters(this.#stderr).trim();
     this.#starting?.reject(
       new Error(`the engine ended while loading (${signal ?? `exit ${code}`}) ${stderr}`.trim()),
     );
@@ -232,6 +232,12 @@ export class Engine {
     // A closed channel is no error here: the exit that comes with it settles what is pending.
     if (this.#child?.connected) this.#child.send(message, () => undefined);
   }
+}
+
+/** ONNX Runtime throws that a library could not be loaded, and says only on stderr which. */
+function withDetails(error: unknown, stderr: string): unknown {
+  if (!(error instanceof Error) || error.message.includes(stderr)) return error;
+  return new Error(`${error.message}: ${stderr}`, { cause: error });
 }
 
 function lowerPriority(pid: number | undefined, niceness: number): void {

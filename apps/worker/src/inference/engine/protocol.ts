@@ -17,6 +17,8 @@ export interface OnnxEngineSpec {
   width: number;
   pooling: Pooling;
   sessionOptions: InferenceSession.SessionOptions;
+  /** Variables that the engine process sets, unless it has them already. */
+  environment: Readonly<Record<string, string>>;
 }
 
 /** Answers zeros at once: for benchmarks of everything but the model. Never a model's result. */

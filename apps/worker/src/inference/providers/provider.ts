@@ -11,6 +11,8 @@ export interface ProviderSettings {
 /** One way of running a graph: turns our settings into the options of an ONNX session. */
 export interface Provider {
   readonly name: string;
+  /** For the engine process, before it loads a library. What the operator has set goes before it. */
+  readonly environment: Readonly<Record<string, string>>;
   /** @throws RangeError for a setting that ONNX Runtime would take for "choose by yourself" */
   sessionOptions(settings: ProviderSettings): InferenceSession.SessionOptions;
 }

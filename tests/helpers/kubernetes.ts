@@ -49,7 +49,7 @@ export function isAccepted(object: KubernetesObject): boolean {
 }
 
 /** Objects of a file or of what a tool rendered, but for what kustomize keeps to itself. */
-export function parseObjects(text: string): KubernetesObject[] {
+function parseObjects(text: string): KubernetesObject[] {
   return parseAllDocuments(text).map((document) => {
     if (document.errors.length > 0) throw new Error(String(document.errors[0]));
     return KubernetesObject.parse(document.toJS());

@@ -40,7 +40,7 @@ const PORTS = {
 const Http = z.object({ httpGet: z.object({ path: z.string(), port: z.int() }) }).loose();
 const Container = z.looseObject({
   image: z.string(),
-  command: z.undefined(),
+  command: z.undefined().optional(),
   envFrom: z.array(z.looseObject({ configMapRef: z.object({ name: z.string() }).optional() })),
   env: z.array(z.looseObject({ name: z.string(), value: z.string().optional() })),
   ports: z.array(z.object({ containerPort: z.int() })),
@@ -69,9 +69,9 @@ const Deployment = z.looseObject({
 /** What the standard `restricted` asks of a pod, and a little more. */
 const Restricted = z.looseObject({
   automountServiceAccountToken: z.literal(false),
-  hostNetwork: z.undefined(),
-  hostPID: z.undefined(),
-  hostIPC: z.undefined(),
+  hostNetwork: z.undefined().optional(),
+  hostPID: z.undefined().optional(),
+  hostIPC: z.undefined().optional(),
   priorityClassName: z.string(),
   securityContext: z.looseObject({
     runAsNonRoot: z.literal(true),

@@ -1,7 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 
-// node scripts/images/pin.mjs           writes behind each tag the digest that its registry names
-// node scripts/images/pin.mjs --check   changes nothing; exits 1 where a digest is missing or another
+const USAGE = `usage: node scripts/images/pin.mjs [--check] [--registry URL] [--auth URL]
+
+Writes behind each image's tag the digest that the registry names for it. --check changes nothing and
+exits 1 where a digest is missing or another.`;
 const FILES = ['Dockerfile', 'docker-compose.yml', 'k8s/base/redis.yaml'];
 const IMAGE = /(?<=[=\s])(docker\.io\/[a-z0-9/._-]+):([\w.-]+)(@sha256:[0-9a-f]{64})?/g;
 const ACCEPT = [
@@ -10,7 +13,7 @@ const ACCEPT = [
 ].join(', ');
 const TIMEOUT_MS = 20_000;
 
-const check = process.argv[2] === '--check';
+const { check, registry, auth } = options();
 /** @type {Map<string, string>} */
 const digests = new Map();
 let wrong = 0;
@@ -40,10 +43,9 @@ process.exitCode = check && wrong > 0 ? 1 : 0;
 async function digestOf(name, tag) {
   const repository = name.replace('docker.io/', '');
   const scope = `repository:${repository}:pull`;
-  const { token } = await (
-    await get(`https://auth.docker.io/token?service=registry.docker.io&scope=${scope}`)
-  ).json();
-  const url = `https://registry-1.docker.io/v2/${repository}/manifests/${tag}`;
+  const answer = await get(`${auth}/token?service=registry.docker.io&scope=${scope}`);
+  const { token } = /** @type {{ token: string }} */ (await answer.json());
+  const url = `${registry}/v2/${repository}/manifests/${tag}`;
   const headers = { accept: ACCEPT, authorization: `Bearer ${token}` };
   const digest = (await get(url, headers)).headers.get('docker-content-digest') ?? '';
   if (!/^sha256:[0-9a-f]{64}$/.test(digest)) throw new Error(`${url} names no digest`);
@@ -58,4 +60,19 @@ async function get(url, headers = {}) {
   const response = await fetch(url, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
   if (!response.ok) throw new Error(`${url} answers ${response.status}`);
   return response;
+}
+
+function options() {
+  try {
+    return parseArgs({
+      options: {
+        check: { type: 'boolean', default: false },
+        registry: { type: 'string', default: 'https://registry-1.docker.io' },
+        auth: { type: 'string', default: 'https://auth.docker.io' },
+      },
+    }).values;
+  } catch {
+    console.error(USAGE);
+    process.exit(2);
+  }
 }

@@ -50,8 +50,11 @@ in_image() {
   ' sh "$@"
 }
 
-buildah inspect --type image "$base" > /dev/null 2>&1 || buildah pull --quiet "$base" \
-  > /dev/null 2>&1 || stand_in
+if ! buildah inspect --type image "$base" > /dev/null 2>&1 \
+  && ! buildah pull --quiet "$base" > /dev/null 2>&1; then
+  base="${base%@*}"
+  buildah inspect --type image "$base" > /dev/null 2>&1 || stand_in
+fi
 
 export BLOBS="$work/blobs"
 install -d -o 1000 -g 1000 "$BLOBS"
@@ -63,7 +66,8 @@ export PORT=18000 HEADRACE_PROBES_PORT=18001 HEADRACE_DISPATCHER_PROBES_PORT=180
 declare -A variable=([api]=PORT [worker-cpu]=HEADRACE_PROBES_PORT
   [dispatcher]=HEADRACE_DISPATCHER_PROBES_PORT) roots=() started=()
 for target in api dispatcher worker-cpu; do
-  buildah bud --isolation chroot --pull-never --layers --target "$target" --tag "headrace-$target" . \
+  buildah bud --isolation chroot --pull-never --layers --build-arg "NODE_IMAGE=$base" \
+    --target "$target" --tag "headrace-$target" . \
     > "$work/build.log" 2>&1 || { tail -20 "$work/build.log"; exit 1; }
   c="$(buildah from --pull-never "headrace-$target")"
   containers+=("$c")

@@ -23,7 +23,6 @@ import { InferConsumer } from './consumers/infer.ts';
 import { ModelRuntime } from './inference/model-runtime.ts';
 import type { Pipeline } from './inference/pipeline.ts';
 import { TokenizerPool } from './inference/tokenizer/tokenizer-pool.ts';
-import { createLiveness } from './liveness.ts';
 import { type ChosenModel, chooseModels } from './model-choice.ts';
 import { ServedModel, STUCK_AFTER_MS } from './served-model.ts';
 
@@ -81,12 +80,13 @@ export async function compose(config: WorkerConfig, log: Logger): Promise<Worker
   const refused = problems.map(({ dir, reason }) => `${dir}: ${reason}`);
   for (const problem of refused) log.error({ event: 'model.refused', problem }, 'model refused');
 
-  const liveness = createLiveness({
-    connected: () => parts.redis.status === 'ready',
-    isMoving: () => models.every((model) => model.isMoving()),
-    graceMs: STUCK_AFTER_MS,
+  // Loops that stood still while Redis was away get their time anew.
+  let connectedMs = performance.now();
+  parts.redis.on('ready', () => {
+    connectedMs = performance.now();
   });
-  parts.redis.on('ready', () => liveness.noteConnected());
+  const isAlive = () =>
+    performance.now() - connectedMs < STUCK_AFTER_MS || models.every((model) => model.isMoving());
   let draining = false;
   const missing = () => [
     ...(parts.redis.status === 'ready' ? [] : ['redis']),
@@ -98,7 +98,7 @@ export async function compose(config: WorkerConfig, log: Logger): Promise<Worker
     port: config.HEADRACE_PROBES_PORT,
     answers: {
       missing: () => (draining ? ['the worker is stopping'] : missing()),
-      isAlive: liveness.isAlive,
+      isAlive,
       registry: parts.metrics.registry,
       refresh: () => models.forEach((model) => void model.updateGauges()),
     },

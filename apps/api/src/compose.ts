@@ -75,7 +75,7 @@ const TICK_MS = {
 };
 const CONNECT_MS = 1_000;
 /** After the wait for requests: what the last answers and the connections may still take. */
-const RELEASE_MS = 3_000;
+export const RELEASE_MS = 3_000;
 
 /** Builds the API from its configuration. It needs no Redis to start. */
 export async function compose(config: ApiConfig, log: Logger): Promise<Api> {

@@ -37,7 +37,7 @@ export interface DispatcherService {
   stop(): Promise<boolean>;
 }
 
-const STOP_DEADLINE_MS = 10_000;
+export const STOP_DEADLINE_MS = 10_000;
 const ADVANCE_MS = 250;
 
 /** Builds a dispatcher from its configuration and starts it. */

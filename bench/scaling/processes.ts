@@ -22,7 +22,7 @@ export interface ProcessesOptions {
   object: ScaledObject;
   /** Jobs of the burst. */
   jobs: number;
-  /** Jobs a second that come after the burst, so that there is work while workers are stopped. */
+  /** Jobs a second after the burst, less and less: there is work while workers are stopped. */
   tricklePerS: number;
   trickleS: number;
   /** By how much the autoscaler's clocks run faster than this machine's. */

@@ -11,11 +11,12 @@ interface Load {
 }
 
 const IN_FLIGHT = 64;
+const TURNS_A_SECOND = 20;
 const WORDS_A_TEXT = 9;
 
 const Accepted = z.object({ id: z.string() });
 
-/** Submits a burst over HTTP as fast as the API takes it, and then a few jobs a second. */
+/** Submits a burst over HTTP as fast as the API takes it, and then fewer and fewer jobs a second. */
 export class Submitter {
   /** Of jobs that were accepted. */
   readonly ids: string[] = [];
@@ -31,9 +32,11 @@ export class Submitter {
 
   async run({ jobs, tricklePerS, trickleS }: Load): Promise<void> {
     await inLanes(jobs, IN_FLIGHT, (i) => this.#submit(i));
-    for (let second = 0; second < trickleS; second++) {
-      const next = sleep(1_000);
-      await inLanes(tricklePerS, IN_FLIGHT, (i) => this.#submit(second * tricklePerS + i));
+    const turns = trickleS * TURNS_A_SECOND;
+    for (let turn = 0; turn < turns; turn++) {
+      const next = sleep(1_000 / TURNS_A_SECOND);
+      const count = Math.round((tricklePerS / TURNS_A_SECOND) * (1 - turn / turns));
+      await inLanes(count, IN_FLIGHT, (i) => this.#submit(turn + i));
       await next;
     }
     this.done = true;

@@ -1,3 +1,4 @@
+import { percentile } from '../statistics.ts';
 import { Autoscaler, HPA_SYNC_S } from './autoscaler.ts';
 import type { ScaledObject } from './scaled-object.ts';
 import type { Arrivals } from './traces.ts';
@@ -29,6 +30,10 @@ export interface Step {
   atS: number;
   backlog: number;
   replicas: number;
+  /** Of the units that were done in the minute before. */
+  waitP95S: number;
+  /** Since the beginning. */
+  podHours: number;
 }
 
 export interface Outcome {
@@ -73,6 +78,7 @@ export function simulate({ arrivals, object, metric, cluster }: Simulation): Out
   const lastS = Math.max(...arrivals.map(({ fromS, forS }) => fromS + forS));
   const outcome = { podSeconds: 0, mostReplicas: 0, busyStops: 0, lostTokens: 0 };
   let pods: Pod[] = [];
+  let [minuteFrom, minuteP95S] = [0, 0];
 
   const serving = () => pods.filter(({ endS }) => endS === null);
   const scaleTo = (replicas: number, nowS: number) => {
@@ -113,14 +119,19 @@ export function simulate({ arrivals, object, metric, cluster }: Simulation): Out
     }
     outcome.podSeconds += pods.length;
     outcome.mostReplicas = Math.max(outcome.mostReplicas, current());
-    steps.push({ atS: nowS, backlog: queue.units, replicas: pods.length });
+    if (nowS % 60 === 0) {
+      minuteP95S = percentile(waits.slice(minuteFrom), 0.95);
+      minuteFrom = waits.length;
+    }
+    const podHours = outcome.podSeconds / 3_600;
+    const now = { atS: nowS, backlog: queue.units, replicas: pods.length };
+    steps.push({ ...now, waitP95S: minuteP95S, podHours });
   }
-  waits.sort((a, b) => a - b);
   const { podSeconds, ...counts } = outcome;
   return {
     ...{ steps, ...counts, podHours: podSeconds / 3_600 },
-    waitP50S: waits[Math.floor(waits.length * 0.5)] ?? 0,
-    waitP95S: waits[Math.floor(waits.length * 0.95)] ?? 0,
+    waitP50S: percentile(waits, 0.5),
+    waitP95S: percentile(waits, 0.95),
   };
 }
 

@@ -98,7 +98,7 @@ function row(names: readonly string[], outcome: Outcome): string {
 const PIXELS = 800;
 
 function panelsOf(rules: readonly Rule[], outcomes: readonly Outcome[]): Panel[] {
-  const panel = (title: string, pick: 'backlog' | 'replicas'): Panel => ({
+  const panel = (title: string, pick: 'backlog' | 'replicas' | 'waitP95S' | 'podHours'): Panel => ({
     title,
     lines: rules.map(({ label, color }, i) => {
       const steps = outcomes[i]?.steps ?? [];
@@ -107,5 +107,10 @@ function panelsOf(rules: readonly Rule[], outcomes: readonly Outcome[]): Panel[]
       return { label, color, points: points.map((step) => ({ x: step.atS, y: step[pick] })) };
     }),
   });
-  return [panel('waiting units', 'backlog'), panel('pods', 'replicas')];
+  return [
+    panel('units that wait', 'backlog'),
+    panel('pods', 'replicas'),
+    panel('p95 wait in s', 'waitP95S'),
+    panel('pod-hours', 'podHours'),
+  ];
 }

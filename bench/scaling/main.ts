@@ -1,14 +1,12 @@
 import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type ProcessesResult, scaleProcesses } from './processes.ts';
-import { readScaledObject } from './scaled-object.ts';
+import { readScaledObject, SCALED_OBJECTS } from './scaled-object.ts';
 import { compareRules, compareTargets } from './simulation.ts';
 import { writeTraces } from './traces.ts';
 
 const USAGE = `npm run bench:scaling -- [--traces | --processes [--way lists|work] [--jobs 50000]
   [--clock 5] [--cells 1500] [--trickle 600] [--out FILE]]`;
-const FILES = { lists: 'scaled-object-redis.yaml', work: 'scaled-object.yaml' };
 
 const options = readArguments();
 if (options.processes) await runProcesses();
@@ -17,9 +15,7 @@ else console.log(`${compareRules()}\n\n${compareTargets()}`);
 process.exit(0);
 
 async function runProcesses(): Promise<void> {
-  const object = readScaledObject(
-    fileURLToPath(new URL(`../../k8s/${FILES[options.way]}`, import.meta.url)),
-  );
+  const object = readScaledObject(SCALED_OBJECTS[options.way]);
   const result = await scaleProcesses({ ...options, object, say: (line) => console.error(line) });
   if (options.out !== undefined) writeFileSync(options.out, JSON.stringify(result.samples));
   console.log(render(result));

@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { DEFAULT_BEHAVIOR } from './hpa.ts';
+
+/** The two ways: by the work that waits and runs, and by the lengths of the lists. */
+export const SCALED_OBJECTS = {
+  work: fileURLToPath(new URL('../../k8s/scaled-object.yaml', import.meta.url)),
+  lists: fileURLToPath(new URL('../../k8s/scaled-object-redis.yaml', import.meta.url)),
+} as const;
 
 const Policy = z.strictObject({
   type: z.enum(['Pods', 'Percent']),

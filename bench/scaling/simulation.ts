@@ -1,11 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Panel, plot } from './plot.ts';
-import { readScaledObject, type ScaledObject } from './scaled-object.ts';
+import { readScaledObject, SCALED_OBJECTS, type ScaledObject } from './scaled-object.ts';
 import { type Cluster, type Outcome, type Seen, simulate } from './simulate.ts';
 import { readTrace, TRACE_NAMES, TRACES, type TraceName } from './traces.ts';
 
-const CLUSTER = { tokensPerS: 2_000, podStartS: 20, drainS: 30 };
+const CLUSTER = { tokensPerS: 2_000, podStartS: 20, drainS: 25 };
 /** What a worker takes out of the queue, and what it runs at once. */
 const UNITS = {
   jobs: { held: 192, running: 16, rows: 1 },
@@ -14,7 +14,6 @@ const UNITS = {
 /** Seconds of work of one worker that a worker is started for. */
 const TARGETS_S = [10, 30, 60, 120];
 const DOCS = fileURLToPath(new URL('../../docs/scaling', import.meta.url));
-const K8S = fileURLToPath(new URL('../../k8s', import.meta.url));
 
 interface Rule {
   label: string;
@@ -33,7 +32,7 @@ export function compareRules(): string {
     '|---|---|---|---|---|---|---|---|',
   ];
   for (const name of TRACE_NAMES) {
-    const outcomes = rules.map((rule) => run(name, rule));
+    const outcomes = rules.map((rule) => runRule(name, rule));
     for (const [i, rule] of rules.entries()) {
       const outcome = outcomes[i];
       if (outcome !== undefined) lines.push(row([name, rule.label], outcome));
@@ -46,7 +45,6 @@ export function compareRules(): string {
 /** The rule by work with other targets. @returns Markdown */
 export function compareTargets(): string {
   const [, , work] = readRules();
-  if (work === undefined) return '';
   const lines = [
     '| trace | target s | p50 wait s | p95 wait s | pods at most | pod-hours | busy stops | work lost |',
     '|---|---|---|---|---|---|---|---|',
@@ -55,16 +53,16 @@ export function compareTargets(): string {
     for (const target of TARGETS_S) {
       const scalingModifiers = { ...work.object.advanced.scalingModifiers, target };
       const object = { ...work.object, advanced: { ...work.object.advanced, scalingModifiers } };
-      lines.push(row([name, String(target)], run(name, { ...work, object })));
+      lines.push(row([name, String(target)], runRule(name, { ...work, object })));
     }
   }
   return lines.join('\n');
 }
 
 /** Jobs that wait and nothing else, as everybody begins; then the two of `k8s/`. */
-function readRules(): Rule[] {
-  const lists = readScaledObject(`${K8S}/scaled-object-redis.yaml`);
-  const work = readScaledObject(`${K8S}/scaled-object.yaml`);
+export function readRules(): [Rule, Rule, Rule] {
+  const lists = readScaledObject(SCALED_OBJECTS.lists);
+  const work = readScaledObject(SCALED_OBJECTS.work);
   return [
     {
       ...{ label: 'waiting only', color: [200, 60, 50], object: lists },
@@ -81,7 +79,8 @@ function readRules(): Rule[] {
   ];
 }
 
-function run(name: TraceName, { object, metric }: Rule): Outcome {
+/** One rule on one trace. */
+export function runRule(name: TraceName, { object, metric }: Rule): Outcome {
   const { rows, ...units } = UNITS[TRACES[name].kind];
   const cluster: Cluster = { ...CLUSTER, ...units };
   const arrivals = readTrace(name);

@@ -20,12 +20,12 @@ import {
   scaleDownLimit,
   scaleUpLimit,
 } from '../../bench/scaling/hpa.ts';
-import { readScaledObject } from '../../bench/scaling/scaled-object.ts';
+import { readScaledObject, SCALED_OBJECTS } from '../../bench/scaling/scaled-object.ts';
 import { BUNDLED_MODELS } from '../helpers/engines.ts';
 
 const K8S = fileURLToPath(new URL('../../k8s', import.meta.url));
-const WORK = readScaledObject(join(K8S, 'scaled-object.yaml'));
-const LISTS = readScaledObject(join(K8S, 'scaled-object-redis.yaml'));
+const WORK = readScaledObject(SCALED_OBJECTS.work);
+const LISTS = readScaledObject(SCALED_OBJECTS.lists);
 
 describe('the HPA', () => {
   test('asks for as many replicas as bring the average to the target', () => {

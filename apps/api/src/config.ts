@@ -78,7 +78,7 @@ export const apiEnv = {
         'but for tenants that have less than a hundredth of it; 0: any.',
     ),
   HEADRACE_SCALING_TOKENS_PER_S: integer(1, 1_000_000_000)
-    .default(2_000)
+    .default(8_000)
     .describe(
       'What one worker is taken to do before any of its model has said its own speed; ' +
         '/v1/scaling weighs by it how long what waits takes. Too low starts too many at first.',

@@ -139,7 +139,7 @@ export class JobStore {
   /**
    * What waits and runs in a queue: counts of jobs, rows and estimated tokens. Rows and tokens are
    * counted beside BullMQ's lists; should they ever differ, the larger one holds: a job that waits is
-   * a row of a token at least, and whoever scales the workers sees it.
+   * a row and a token at least, and whoever scales the workers sees it.
    */
   async backlog(queue: string): Promise<Backlog> {
     const bull = (suffix: string) => this.#keys.bull(queue, suffix);
@@ -163,7 +163,7 @@ export class JobStore {
     if (held === 0) return { jobs, rows: 0, tokens: 0 };
     const counted = z.array(z.string().nullable()).parse(replies[4]).map(Number);
     const rows = Math.max(held, counted[0] ?? 0);
-    return { jobs, rows, tokens: Math.max(rows, counted[1] ?? 0) };
+    return { jobs, rows, tokens: Math.max(held, counted[1] ?? 0) };
   }
 
   /** Ids of a tenant, newest first, older than `after` if given. */

@@ -107,9 +107,6 @@ export function simulate({ arrivals, object, metric, cluster }: Simulation): Out
 
   for (let nowS = 0; nowS <= lastS || queue.units > 0 || pods.length > 0; nowS++) {
     arrive(queue, arrivals, nowS);
-    for (const pod of pods) if (pod.readyS <= nowS) work(pod, { queue, waits, cluster, nowS });
-    for (const pod of pods) outcome.lostTokens += endIfDue(pod, queue, nowS);
-    pods = pods.filter(({ endS, running }) => endS === null || (endS > nowS && running.length > 0));
     const current = () => serving().length;
     if (nowS % object.pollingInterval === 0) {
       scaleTo(scaler.poll({ nowS, current: current(), metric: look(nowS) }), nowS);
@@ -117,6 +114,9 @@ export function simulate({ arrivals, object, metric, cluster }: Simulation): Out
     if (nowS % HPA_SYNC_S === 0) {
       scaleTo(scaler.sync({ nowS, current: current(), metric: look(nowS) }), nowS);
     }
+    for (const pod of pods) if (pod.readyS <= nowS) work(pod, { queue, waits, cluster, nowS });
+    for (const pod of pods) outcome.lostTokens += endIfDue(pod, queue, nowS);
+    pods = pods.filter(({ endS, running }) => endS === null || (endS > nowS && running.length > 0));
     outcome.podSeconds += pods.length;
     outcome.mostReplicas = Math.max(outcome.mostReplicas, current());
     if (nowS % 60 === 0) {

@@ -113,6 +113,10 @@ describe('every answer is as the OpenAPI document says', () => {
     await expect(200, '/v1/models/tiny-embedder');
     await expect(400, '/v1/models/tiny-embedder?x=1');
     await expect(404, '/v1/models/nope');
+    await expect(200, '/v1/scaling/tiny-embedder');
+    await expect(200, '/v1/scaling/tiny-embedder@1');
+    await expect(400, '/v1/scaling/tiny-embedder?x=1');
+    await expect(404, '/v1/scaling/nope');
     await expect(200, '/health');
     await expect(503, '/ready');
     await expect(200, '/metrics');
@@ -266,7 +270,7 @@ describe('every answer is as the OpenAPI document says', () => {
       api.contract.operations.filter((each) => !seen.includes(each)),
       [],
     );
-    assert.equal(api.contract.operations.length, 44);
+    assert.equal(api.contract.operations.length, 45);
   });
 });
 

@@ -29,8 +29,10 @@ import { addKeyRoutes } from './routes/keys.ts';
 import { addModelRoutes } from './routes/models.ts';
 import { addPredictRoute } from './routes/predict.ts';
 import { addProbeRoutes } from './routes/probes.ts';
+import { addScalingRoute } from './routes/scaling.ts';
 import { addTenantRoutes } from './routes/tenants.ts';
 import { addWebhookRoutes } from './routes/webhooks.ts';
+import type { ReadScaling } from './scaling.ts';
 import type { Webhooks } from './webhooks.ts';
 import type { WorkersView } from './workers-view.ts';
 
@@ -57,6 +59,7 @@ export interface AppOptions {
   models: ModelCatalogue;
   workers: WorkersView;
   backlogs: BacklogView;
+  readScaling: ReadScaling;
   admission: Admission;
   redis: Redis;
   metrics: Metrics;
@@ -89,6 +92,7 @@ export function createApp(options: AppOptions): ApiApp {
   addWebhookRoutes(app, deps);
   addCompatRoutes(app, deps);
   addModelRoutes(app, deps);
+  addScalingRoute(app, deps);
   addKeyRoutes(app, deps);
   addTenantRoutes(app, deps);
   addProbeRoutes(app, deps);

@@ -37,6 +37,7 @@ import { KeyStore } from './key-store.ts';
 import { createKeyring, type Keyring } from './keyring.ts';
 import { createKeys } from './keys.ts';
 import type { ApiApp } from './routes/add-route.ts';
+import { createReadScaling } from './scaling.ts';
 import { closeServer, createHttpServer, listen } from './server.ts';
 import { createSubmit, type Submit } from './submit.ts';
 import { createToWebhookTarget, type ToWebhookTarget } from './webhook-request.ts';
@@ -100,6 +101,10 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
     maxRows: config.HEADRACE_MAX_BACKLOG_ROWS,
     maxDrainS: config.HEADRACE_MAX_BACKLOG_S || null,
   });
+  const readScaling = createReadScaling({
+    ...{ redis, keys, store, workers },
+    defaultTokensPerS: config.HEADRACE_SCALING_TOKENS_PER_S,
+  });
   const { webhookTarget, webhooks } = createCallbacks({ config, redis, keys, admission });
   const submit = createSubmit({
     ...{ models, metrics, keys, limits: rowLimits(config), terms: defaultTerms(config) },
@@ -119,7 +124,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const bulk = await createBulk({ ...work, webhookTarget });
   let stopping = false;
   const app = createApp({
-    ...{ jobs, hub, models, workers, backlogs, admission, redis, metrics, log },
+    ...{ jobs, hub, models, workers, backlogs, readScaling, admission, redis, metrics, log },
     ...bulk,
     ...{ keyring: access.keyring, keys: access.apiKeys, webhooks },
     list: createJobList({ store, jobs }),

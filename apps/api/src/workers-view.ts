@@ -7,6 +7,8 @@ export interface WorkersView {
   readyWorkers(model: string): number;
   /** Tokens a second that all ready workers of a model do together; 0 when unknown. */
   tokensPerSecond(model: string): number;
+  /** Of one of them, by their mean; null when none has a speed yet. */
+  workerTokensPerSecond(model: string): number | null;
   /** Reads the workers' reports anew. */
   tick(): Promise<void>;
 }
@@ -18,6 +20,11 @@ export function createWorkersView(redis: Redis, keys: Keyspace): WorkersView {
   return {
     readyWorkers: (model) => ready(model).length,
     tokensPerSecond: (model) => ready(model).reduce((sum, m) => sum + (m.tokens_per_s ?? 0), 0),
+    workerTokensPerSecond(model) {
+      const speeds = ready(model).flatMap((m) => m.tokens_per_s ?? []);
+      const sum = speeds.reduce((total, speed) => total + speed, 0);
+      return sum > 0 ? sum / speeds.length : null;
+    },
     async tick() {
       reports = await liveWorkers(redis, keys, Date.now());
     },

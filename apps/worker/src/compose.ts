@@ -153,6 +153,7 @@ function createServedModel(parts: Parts, { folder, variant }: ChosenModel): Serv
   const { config, log, keys, redis, metrics, store, tokenizers } = parts;
   const settings = {
     engine: config.HEADRACE_ENGINE,
+    nullCellsPerS: config.HEADRACE_NULL_CELLS_PER_S,
     provider: config.HEADRACE_PROVIDER,
     deviceId: config.HEADRACE_DEVICE_ID,
     engines: config.engines,

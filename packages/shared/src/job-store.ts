@@ -136,7 +136,11 @@ export class JobStore {
     return null;
   }
 
-  /** What waits and runs in a queue: counts of jobs, rows and estimated tokens. */
+  /**
+   * What waits and runs in a queue: counts of jobs, rows and estimated tokens. Rows and tokens are
+   * counted beside BullMQ's lists; should they ever differ, the larger one holds: a job that waits is
+   * a row and a token at least, and whoever scales the workers sees it.
+   */
   async backlog(queue: string): Promise<Backlog> {
     const bull = (suffix: string) => this.#keys.bull(queue, suffix);
     const replies = unwrapPipeline(
@@ -155,9 +159,11 @@ export class JobStore {
       delayed: delayed ?? 0,
       running: active ?? 0,
     };
-    if (jobs.queued + jobs.delayed + jobs.running === 0) return { jobs, rows: 0, tokens: 0 };
-    const [rows, tokens] = z.array(z.string().nullable()).parse(replies[4]).map(Number);
-    return { jobs, rows: rows ?? 0, tokens: tokens ?? 0 };
+    const held = jobs.queued + jobs.delayed + jobs.running;
+    if (held === 0) return { jobs, rows: 0, tokens: 0 };
+    const counted = z.array(z.string().nullable()).parse(replies[4]).map(Number);
+    const rows = Math.max(held, counted[0] ?? 0);
+    return { jobs, rows, tokens: Math.max(held, counted[1] ?? 0) };
   }
 
   /** Ids of a tenant, newest first, older than `after` if given. */

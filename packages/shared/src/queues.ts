@@ -64,6 +64,8 @@ export function createKeyspace(prefix: string) {
     bull: (queue: string, suffix: string) => `${prefix}:${queue}:${suffix}`,
     /** Hash of worker id → WorkerReport. */
     workers: `${prefix}:workers`,
+    /** Tokens a second of one worker of a model, as one has said last; outlives it for days. */
+    speed: (model: string) => `${prefix}:speed:${model}`,
     /** Hash of a delivery: what is sent, and what came of it; its own TTL. */
     delivery: (id: string) => `${prefix}:delivery:${id}`,
     /** Sorted set of a tenant's delivery ids, scored by when they were made. */

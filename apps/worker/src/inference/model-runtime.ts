@@ -16,6 +16,8 @@ import type { TokenizerPool } from './tokenizer/tokenizer-pool.ts';
 
 export interface RuntimeSettings {
   engine: 'onnx' | 'null';
+  /** Of each null engine; 0: any. */
+  nullCellsPerS: number;
   provider: ProviderName;
   deviceId: number;
   engines: number;
@@ -143,8 +145,8 @@ export class ModelRuntime {
   }
 
   #specOf(model: VerifiedModel): EngineSpec {
-    const { engine, provider, deviceId, threads } = this.#deps.settings;
-    if (engine === 'null') return nullEngineSpecOf(model.folder.manifest);
+    const { engine, nullCellsPerS, provider, deviceId, threads } = this.#deps.settings;
+    if (engine === 'null') return nullEngineSpecOf(model.folder.manifest, nullCellsPerS);
     return engineSpecOf(model, PROVIDERS[provider], { threads, deviceId });
   }
 

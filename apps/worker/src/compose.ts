@@ -14,9 +14,9 @@ import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/mode
 import { startProbes } from '@headrace/shared/probes.ts';
 import { createKeyspace, inferQueueName, type Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
+import { createTick } from '@headrace/shared/tick.ts';
 import { startTracing } from '@headrace/shared/tracing/start-tracing.ts';
 import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
-import { createTick } from '@headrace/shared/tick.ts';
 import { forgetWorker, reportWorker } from '@headrace/shared/workers.ts';
 import type { Redis } from 'ioredis';
 import type { WorkerConfig } from './config.ts';
@@ -168,7 +168,13 @@ function createServedModel(parts: Parts, { folder, variant }: ChosenModel): Serv
     maxQueueDelayMs: config.HEADRACE_MAX_QUEUE_DELAY_MS,
     runTimeoutMs: config.HEADRACE_RUN_TIMEOUT_MS,
   };
-  const runtime = new ModelRuntime({ ...{ folder, variant, settings }, tokenizers, metrics, tracing, log });
+  const runtime = new ModelRuntime({
+    ...{ folder, variant, settings },
+    tokenizers,
+    metrics,
+    tracing,
+    log,
+  });
   const publishStarted = createTick<string>((ids) => {
     // A notice for those who watch; the job's state does not depend on it.
     redis.publish(keys.startedChannel, ids.join(',')).catch(() => undefined);

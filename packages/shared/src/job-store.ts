@@ -94,7 +94,8 @@ export class JobStore {
   finish({ record, webhook, trace, ...finished }: FinishedJob): Promise<boolean> {
     const job = { ...finished, tenant: record.tenant };
     const json = encodeRecord(record);
-    const callback = webhook === undefined ? null : callbackArgs(this.#keys, { record, webhook, trace });
+    const callback =
+      webhook === undefined ? null : callbackArgs(this.#keys, { record, webhook, trace });
     return new Promise((resolve, reject) => {
       this.#enqueueFinish({ job, json, callback, resolve, reject });
     });

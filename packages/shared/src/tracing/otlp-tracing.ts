@@ -6,8 +6,8 @@ import {
   type SpanContext,
   SpanKind,
   SpanStatusCode,
-  type Tracer,
   TraceFlags,
+  type Tracer,
   trace,
 } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
@@ -36,13 +36,14 @@ interface OtlpOptions {
   service: string;
   sampler: 'parentbased_traceidratio' | 'traceidratio';
   ratio: number;
+  /** Between two requests. */
+  everyMs: number;
   log: Logger;
 }
 
 /** Spans that wait to be sent; with more, those that come then are dropped. */
 const MAX_QUEUED = 4_096;
 const MAX_A_REQUEST = 512;
-const SEND_EVERY_MS = 1_000;
 const SEND_TIMEOUT_MS = 5_000;
 const FLUSH_MS = 2_000;
 const LOG_AGAIN_MS = 60_000;
@@ -63,7 +64,7 @@ export function createOtlpTracing(options: OtlpOptions): Tracing {
         exporter: tellingOfFailures(exporter, log),
         maxQueueSize: MAX_QUEUED,
         maxExportBatchSize: MAX_A_REQUEST,
-        scheduledDelayMillis: SEND_EVERY_MS,
+        scheduledDelayMillis: options.everyMs,
         exportTimeoutMillis: SEND_TIMEOUT_MS,
       }),
     ],

@@ -19,6 +19,7 @@ export async function startTracing(
     service: config.OTEL_SERVICE_NAME ?? `headrace-${service}`,
     sampler: config.OTEL_TRACES_SAMPLER,
     ratio: config.OTEL_TRACES_SAMPLER_ARG,
+    everyMs: config.OTEL_BSP_SCHEDULE_DELAY,
     log,
   });
 }

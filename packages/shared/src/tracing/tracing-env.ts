@@ -26,7 +26,15 @@ export const tracingEnv = {
     .regex(/^(0(\.\d{1,9})?|1(\.0+)?)$/, 'must be a share from 0 to 1, such as 0.01')
     .transform(Number)
     .default(1)
-    .describe('Share of traces that are kept, the same everywhere; each span costs some 10 µs.'),
+    .describe(
+      'Share of traces that are kept, the same everywhere; each span takes time and memory.',
+    ),
+  OTEL_BSP_SCHEDULE_DELAY: z
+    .string()
+    .regex(/^\d{2,5}$/, 'must be milliseconds from 10 to 99999')
+    .transform(Number)
+    .default(1_000)
+    .describe('Milliseconds between two requests with spans; up to 4,096 spans wait for the next.'),
 };
 
 export type TracingConfig = z.infer<z.ZodObject<typeof tracingEnv>>;

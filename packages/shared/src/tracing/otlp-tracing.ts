@@ -148,9 +148,10 @@ function samplerOf({ sampler, ratio }: OtlpOptions): Sampler {
   const own = sampler === 'traceidratio' ? byId : new ParentBasedSampler({ root: byId });
   const isSampled = ({ context }: Link) => (context.traceFlags & TraceFlags.SAMPLED) !== 0;
   return {
-    shouldSample(context, traceId, name, kind, attributes, links) {
+    shouldSample(...span) {
+      const [context, , , , , links] = span;
       if (links.length === 0 || trace.getSpanContext(context) !== undefined) {
-        return own.shouldSample(context, traceId, name, kind, attributes, links);
+        return own.shouldSample(...span);
       }
       const kept = links.some(isSampled);
       return { decision: kept ? SamplingDecision.RECORD_AND_SAMPLED : SamplingDecision.NOT_RECORD };

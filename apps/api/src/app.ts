@@ -1,6 +1,7 @@
 import type { Logger } from '@headrace/shared/logger.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
+import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Redis } from 'ioredis';
 import type { Admission } from './admission.ts';
@@ -19,6 +20,7 @@ import { authenticate } from './middleware/authenticate.ts';
 import { createErrorRenderer, type RenderError } from './middleware/errors.ts';
 import { createNotFound } from './middleware/not-found.ts';
 import { requestScope } from './middleware/request-scope.ts';
+import { traceRequests } from './middleware/trace-requests.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { addBatchRoutes } from './routes/batches.ts';
 import { addDocRoutes } from './routes/docs.ts';
@@ -63,6 +65,7 @@ export interface AppOptions {
   admission: Admission;
   redis: Redis;
   metrics: Metrics;
+  tracing?: Tracing | undefined;
   log: Logger;
   limits: HttpLimits;
   defaultModel: string;
@@ -82,6 +85,7 @@ export function createApp(options: AppOptions): ApiApp {
   const renderError = createErrorRenderer(options);
   const deps: AppDeps = { ...options, renderError };
   const app = new OpenAPIHono<ApiEnv>();
+  if (options.tracing !== undefined) app.use('*', traceRequests(options.tracing));
   app.use('*', requestScope(deps));
   app.use('*', authenticate(deps));
   addJobRoutes(app, deps);

@@ -16,6 +16,7 @@ import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/mode
 import { createTakeOnce } from '@headrace/shared/once.ts';
 import { createKeyspace, INTERACTIVE, type Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis, redisFailure } from '@headrace/shared/redis.ts';
+import { startTracing } from '@headrace/shared/tracing/start-tracing.ts';
 import { parseReceiverRules } from '@headrace/shared/webhooks/receiver-rules.ts';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -40,6 +41,7 @@ import type { ApiApp } from './routes/add-route.ts';
 import { createReadScaling } from './scaling.ts';
 import { closeServer, createHttpServer, listen } from './server.ts';
 import { createSubmit, type Submit } from './submit.ts';
+import { traceSubmit } from './traced-submit.ts';
 import { createToWebhookTarget, type ToWebhookTarget } from './webhook-request.ts';
 import { createWebhooks } from './webhooks.ts';
 import { createWorkersView, type WorkersView } from './workers-view.ts';
@@ -83,6 +85,8 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const lifecycle = new Lifecycle((name, err) => {
     log.warn({ event: 'api.release_failed', part: name, err }, 'could not be released');
   });
+  const tracing = await startTracing(config, { service: 'api', log });
+  lifecycle.push('tracing', () => tracing?.stop());
   const metrics = createMetrics();
   lifecycle.push('metrics', () => metrics.stop());
   const models = await loadModels(config, log);
@@ -106,7 +110,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
     defaultTokensPerS: config.HEADRACE_SCALING_TOKENS_PER_S,
   });
   const { webhookTarget, webhooks } = createCallbacks({ config, redis, keys, admission });
-  const submit = createSubmit({
+  const plainSubmit = createSubmit({
     ...{ models, metrics, keys, limits: rowLimits(config), terms: defaultTerms(config) },
     webhookTarget,
     enqueue: createEnqueue(redis, keys),
@@ -116,6 +120,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
       return backlogs.admit(model, work);
     },
   });
+  const submit = tracing === undefined ? plainSubmit : traceSubmit(plainSubmit, tracing);
   const resultTtlMs = config.HEADRACE_RESULT_TTL_S * 1000;
   const access = createAccess(config, redis, keys);
   const shared = { redis, keys, store, hub, submit, models, queues, workers, metrics };
@@ -124,7 +129,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const bulk = await createBulk({ ...work, webhookTarget });
   let stopping = false;
   const app = createApp({
-    ...{ jobs, hub, models, workers, backlogs, readScaling, admission, redis, metrics, log },
+    ...{ jobs, hub, models, workers, backlogs, readScaling, admission, redis, metrics, tracing, log },
     ...bulk,
     ...{ keyring: access.keyring, keys: access.apiKeys, webhooks },
     list: createJobList({ store, jobs }),

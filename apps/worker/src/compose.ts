@@ -15,6 +15,8 @@ import { startProbes } from '@headrace/shared/probes.ts';
 import { createKeyspace, inferQueueName, type Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
 import { createTick } from '@headrace/shared/tick.ts';
+import { startTracing } from '@headrace/shared/tracing/start-tracing.ts';
+import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import { forgetWorker, reportWorker } from '@headrace/shared/workers.ts';
 import type { Redis } from 'ioredis';
 import type { WorkerConfig } from './config.ts';
@@ -41,6 +43,7 @@ interface Parts {
   keys: Keyspace;
   redis: Redis;
   metrics: Metrics;
+  tracing: Tracing | undefined;
   store: JobStore;
   tokenizers: TokenizerPool;
   blobs: BlobStore;
@@ -130,6 +133,8 @@ export async function compose(config: WorkerConfig, log: Logger): Promise<Worker
 }
 
 async function createParts({ config, log, lifecycle, models }: PartsOptions): Promise<Parts> {
+  const tracing = await startTracing(config, { service: 'worker', log });
+  lifecycle.push('tracing', () => tracing?.stop());
   const keys = createKeyspace(config.HEADRACE_PREFIX);
   const redis = connectRedis({ url: config.REDIS_URL, role: 'worker', name: 'worker', log });
   lifecycle.push('redis', () => redis.disconnect());
@@ -143,14 +148,14 @@ async function createParts({ config, log, lifecycle, models }: PartsOptions): Pr
   const inputs = createInputs({ blobs, blobsUrl, allowed });
   lifecycle.push('inputs', () => inputs.close());
   return {
-    ...{ config, log, keys, redis, metrics, tokenizers, blobs, inputs, models },
+    ...{ config, log, keys, redis, metrics, tracing, tokenizers, blobs, inputs, models },
     store: new JobStore(redis, keys),
     batches: new BatchStore(redis, keys),
   };
 }
 
 function createServedModel(parts: Parts, { folder, variant }: ChosenModel): ServedModel {
-  const { config, log, keys, redis, metrics, store, tokenizers } = parts;
+  const { config, log, keys, redis, metrics, tracing, store, tokenizers } = parts;
   const settings = {
     engine: config.HEADRACE_ENGINE,
     nullCellsPerS: config.HEADRACE_NULL_CELLS_PER_S,
@@ -164,13 +169,19 @@ function createServedModel(parts: Parts, { folder, variant }: ChosenModel): Serv
     maxQueueDelayMs: config.HEADRACE_MAX_QUEUE_DELAY_MS,
     runTimeoutMs: config.HEADRACE_RUN_TIMEOUT_MS,
   };
-  const runtime = new ModelRuntime({ folder, variant, settings, tokenizers, metrics, log });
+  const runtime = new ModelRuntime({
+    ...{ folder, variant, settings },
+    tokenizers,
+    metrics,
+    tracing,
+    log,
+  });
   const publishStarted = createTick<string>((ids) => {
     // A notice for those who watch; the job's state does not depend on it.
     redis.publish(keys.startedChannel, ids.join(',')).catch(() => undefined);
   });
   const { ref: model, variant: runs, task } = runtime;
-  const about = { model, variant: runs, redis, log };
+  const about = { model, variant: runs, redis, tracing, log };
   const createInfer = (pipeline: Pipeline) =>
     new InferConsumer({
       ...{ ...about, keys, task, pipeline, store, metrics },

@@ -23,6 +23,8 @@ export interface FinishedJob {
   startTime: number | null;
   /** Who is told of it, in the same step as it is written. */
   webhook?: WebhookTarget | undefined;
+  /** The span that the telling is a part of, if there is one. */
+  trace?: string | undefined;
   /** With which the caller holds the job in BullMQ, which forgets it in the same step. */
   lockToken?: string;
 }
@@ -89,10 +91,11 @@ export class JobStore {
    * Writes a terminal state, unless the job already has one, and tells those who wait.
    * @returns false when the job was already finished
    */
-  finish({ record, webhook, ...finished }: FinishedJob): Promise<boolean> {
+  finish({ record, webhook, trace, ...finished }: FinishedJob): Promise<boolean> {
     const job = { ...finished, tenant: record.tenant };
     const json = encodeRecord(record);
-    const callback = webhook === undefined ? null : callbackArgs(this.#keys, { record, webhook });
+    const callback =
+      webhook === undefined ? null : callbackArgs(this.#keys, { record, webhook, trace });
     return new Promise((resolve, reject) => {
       this.#enqueueFinish({ job, json, callback, resolve, reject });
     });

@@ -97,7 +97,7 @@ export type Priority = (typeof PRIORITIES)[number];
  * What a job of an `infer.<model>` queue carries. `v` changes when an older worker could misread a
  * payload; a worker refuses versions it does not know.
  */
-export const JobPayloadSchema = z.strictObject({
+export const JobPayloadSchema = z.object({
   v: z.literal(1),
   tenant: z.string(),
   model: z.string(),
@@ -115,11 +115,13 @@ export const JobPayloadSchema = z.strictObject({
   weight: z.number().optional(),
   /** Who is told of its end. */
   webhook: WebhookTargetSchema.optional(),
+  /** The span that submitted it, while tracing is on. */
+  traceparent: z.string().optional(),
 });
 export type JobPayload = z.infer<typeof JobPayloadSchema>;
 
 /** What a job of a `bulk.<model>` queue carries: a byte range of the input, many rows. */
-export const ChunkPayloadSchema = z.strictObject({
+export const ChunkPayloadSchema = z.object({
   v: z.literal(1),
   batch: z.string(),
   index: z.int(),

@@ -3,6 +3,8 @@ import type { Logger } from '@headrace/shared/logger.ts';
 import { type ModelFolder, modelRef } from '@headrace/shared/manifests.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import { type BoundTask, bindTask } from '@headrace/shared/tasks/index.ts';
+import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
+import { createBatchTrace } from './batch-trace.ts';
 import { Batcher, type BatchReport } from './batcher.ts';
 import { EnginePool } from './engine/engine-pool.ts';
 import type { EngineSpec } from './engine/protocol.ts';
@@ -36,6 +38,7 @@ interface RuntimeDeps {
   settings: RuntimeSettings;
   tokenizers: TokenizerPool;
   metrics: Metrics;
+  tracing?: Tracing | undefined;
   log: Logger;
 }
 
@@ -160,6 +163,7 @@ export class ModelRuntime {
       runTimeoutMs:
         runTimeoutMs || Math.max(SHORTEST_RUN_TIMEOUT_MS, RUN_TIMEOUT_FACTOR * largestMs),
       onBatch: (report) => this.#measure(report),
+      trace: createBatchTrace(this.#deps.tracing, this.ref),
     });
     this.#lateCheck = setInterval(() => batcher.failLate(performance.now()), LATE_CHECK_MS);
     return batcher;

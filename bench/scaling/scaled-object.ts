@@ -7,7 +7,9 @@ import { DEFAULT_BEHAVIOR } from './hpa.ts';
 /** The two ways: by the work that waits and runs, and by the lengths of the lists. */
 export const SCALED_OBJECTS = {
   work: fileURLToPath(new URL('../../k8s/components/keda/scaled-object.yaml', import.meta.url)),
-  lists: fileURLToPath(new URL('../../k8s/components/keda-redis/scaled-object.yaml', import.meta.url)),
+  lists: fileURLToPath(
+    new URL('../../k8s/components/keda-redis/scaled-object.yaml', import.meta.url),
+  ),
 } as const;
 
 const Policy = z.strictObject({

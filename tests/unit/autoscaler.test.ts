@@ -130,7 +130,7 @@ describe('k8s', () => {
     const asked = WORK.triggers.map(({ type, metadata }) =>
       type === 'metrics-api' ? [metadata.url, metadata.valueLocation] : [],
     );
-    const base = `http://headrace-api:${parseConfig({}).PORT}/v1/scaling/`;
+    const base = `http://headrace-api.headrace.svc:${parseConfig({}).PORT}/v1/scaling/`;
     const wanted = folders.map(({ manifest }) => [`${base}${manifest.name}`, 'drain_seconds']);
     assert.deepEqual(asked.toSorted(), wanted.toSorted());
   });

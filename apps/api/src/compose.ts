@@ -11,7 +11,7 @@ import { JobStore } from '@headrace/shared/job-store.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import { readModelsDir } from '@headrace/shared/manifests.ts';
-import { createMetrics } from '@headrace/shared/metrics.ts';
+import { createMetrics, type Metrics } from '@headrace/shared/metrics.ts';
 import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import { createTakeOnce } from '@headrace/shared/once.ts';
 import { createKeyspace, INTERACTIVE, type Keyspace } from '@headrace/shared/queues.ts';
@@ -100,26 +100,10 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const store = new JobStore(redis, keys);
   const admission = createAdmission(redis);
   const workers = createWorkersView(redis, keys);
-  const backlogs = createBacklogView({
-    ...{ redis, keys, store, models, workers },
-    maxRows: config.HEADRACE_MAX_BACKLOG_ROWS,
-    maxDrainS: config.HEADRACE_MAX_BACKLOG_S || null,
-  });
-  const readScaling = createReadScaling({
-    ...{ redis, keys, store, workers },
-    defaultTokensPerS: config.HEADRACE_SCALING_TOKENS_PER_S,
-  });
+  const views = createViews(config, { redis, keys, store, models, workers });
   const { webhookTarget, webhooks } = createCallbacks({ config, redis, keys, admission });
-  const plainSubmit = createSubmit({
-    ...{ models, metrics, keys, limits: rowLimits(config), terms: defaultTerms(config) },
-    webhookTarget,
-    enqueue: createEnqueue(redis, keys),
-    keptOf: (key) => redis.get(key),
-    admit(model, work) {
-      admission.admit('job');
-      return backlogs.admit(model, work);
-    },
-  });
+  const taken = { redis, keys, models, metrics, webhookTarget, admission, ...views };
+  const plainSubmit = createSubmission(config, taken);
   const submit = tracing === undefined ? plainSubmit : traceSubmit(plainSubmit, tracing);
   const resultTtlMs = config.HEADRACE_RESULT_TTL_S * 1000;
   const access = createAccess(config, redis, keys);
@@ -129,7 +113,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const bulk = await createBulk({ ...work, webhookTarget });
   let stopping = false;
   const app = createApp({
-    ...{ jobs, hub, models, workers, backlogs, readScaling, admission, redis, metrics, tracing, log },
+    ...{ jobs, hub, models, workers, admission, redis, metrics, tracing, log, ...views },
     ...bulk,
     ...{ keyring: access.keyring, keys: access.apiKeys, webhooks },
     list: createJobList({ store, jobs }),
@@ -139,7 +123,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
     metricsOpen: config.HEADRACE_METRICS_OPEN,
     stopping: () => stopping,
   });
-  const ticks = createTicks({ ...shared, ...access, jobs, admission, backlogs, resultTtlMs });
+  const ticks = createTicks({ ...shared, ...access, ...views, jobs, admission, resultTtlMs });
   const server = createHttpServer({ app, maxConnections: config.HEADRACE_MAX_CONNECTIONS });
 
   let started = false;
@@ -163,6 +147,53 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
       return lifecycle.stop(config.HEADRACE_DRAIN_S * 1000 + 2 * RELEASE_MS);
     },
   };
+}
+
+interface ViewParts {
+  redis: Redis;
+  keys: Keyspace;
+  store: JobStore;
+  models: ModelCatalogue;
+  workers: WorkersView;
+}
+
+/** What waits for the workers, as admission and as the autoscaler weigh it. */
+function createViews(config: ApiConfig, { redis, keys, store, models, workers }: ViewParts) {
+  return {
+    backlogs: createBacklogView({
+      ...{ redis, keys, store, models, workers },
+      maxRows: config.HEADRACE_MAX_BACKLOG_ROWS,
+      maxDrainS: config.HEADRACE_MAX_BACKLOG_S || null,
+    }),
+    readScaling: createReadScaling({
+      ...{ redis, keys, store, workers },
+      defaultTokensPerS: config.HEADRACE_SCALING_TOKENS_PER_S,
+    }),
+  };
+}
+
+interface SubmissionParts {
+  redis: Redis;
+  keys: Keyspace;
+  models: ModelCatalogue;
+  metrics: Metrics;
+  webhookTarget: ToWebhookTarget;
+  admission: Admission;
+  backlogs: BacklogView;
+}
+
+function createSubmission(config: ApiConfig, parts: SubmissionParts): Submit {
+  const { redis, keys, models, metrics, webhookTarget, admission, backlogs } = parts;
+  return createSubmit({
+    ...{ models, metrics, keys, limits: rowLimits(config), terms: defaultTerms(config) },
+    webhookTarget,
+    enqueue: createEnqueue(redis, keys),
+    keptOf: (key) => redis.get(key),
+    admit(model, work) {
+      admission.admit('job');
+      return backlogs.admit(model, work);
+    },
+  });
 }
 
 /** Keys, and who may do what. */

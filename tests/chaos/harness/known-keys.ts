@@ -22,6 +22,7 @@ const KEYS: Record<string, string[]> = {
     ...[`job:job_${ID}`, `file:file-${ID}`, 'keys-demanded', 'expiry-turn', `rate:key_${ID}`],
     ...['once:[\\w-]{43}', `webhook-secrets:${TENANT}`, `(?:${JOB_OF_A_QUEUE}):lock`],
     `${QUEUE}:(?:id|stalled-check|pc)`,
+    `speed:${MODEL}`,
   ],
   zset: [
     ...[`(?:jobs|files|batches|deliveries|webhook-endpoints):${TENANT}`, '(?:live|ended)-batches'],

@@ -47,7 +47,7 @@ const RIGHTS = {
       'zrevrangebylex zremrangebylex expire expireat pexpireat',
     keys:
       'job:* jobs:* file:* files:* file-expiry batch:* batch-chunks:* batches:* live-batches ' +
-      'ended-batches workers order:* expiry-turn infer.* bulk.* api-key:* api-keys keys-demanded ' +
+      'ended-batches workers apis overview order:* expiry-turn infer.* bulk.* api-key:* api-keys keys-demanded ' +
       'tenant-names tenants rate:* once:* delivery:* deliveries:* webhook-endpoint:* ' +
       'webhook-endpoints:* webhook-secrets:* webhooks:*',
     channels: 'finished started cancel',

@@ -36,8 +36,10 @@ import { createJobs, type Jobs } from './jobs.ts';
 import { KeyStore } from './key-store.ts';
 import { createKeyring, type Keyring } from './keyring.ts';
 import { createKeys } from './keys.ts';
+import { createOverview, type Overview } from './overview/overview.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { closeServer, createHttpServer, listen } from './server.ts';
+import { createStreamSlots } from './stream-slots.ts';
 import { createSubmit, type Submit } from './submit.ts';
 import { createToWebhookTarget, type ToWebhookTarget } from './webhook-request.ts';
 import { createWebhooks } from './webhooks.ts';
@@ -48,6 +50,7 @@ export interface ApiTicks {
   admission(): Promise<unknown>;
   workers(): Promise<unknown>;
   backlogs(): Promise<unknown>;
+  overview(): Promise<unknown>;
   keyUse(): Promise<unknown>;
   expiredJobs(): Promise<unknown>;
   indexTrim(): Promise<unknown>;
@@ -69,6 +72,7 @@ const TICK_MS = {
   admission: 250,
   workers: 2_000,
   backlogs: 1_000,
+  overview: 1_000,
   keyUse: 5_000,
   expiredJobs: 5_000,
   indexTrim: 60_000,
@@ -117,9 +121,12 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const jobs = createJobs({ ...shared, resultTtlMs });
   const work = { config, redis, keys, admission, models, workers, lifecycle };
   const bulk = await createBulk({ ...work, webhookTarget });
+  const seen = { redis, keys, models, workers, backlogs, admission, metrics };
+  const views = { admission, backlogs, overview: createOverview(seen) };
   let stopping = false;
   const app = createApp({
-    ...{ jobs, hub, models, workers, backlogs, admission, redis, metrics, log },
+    ...{ jobs, hub, models, workers, redis, metrics, log, ...views },
+    streams: createStreamSlots(config.HEADRACE_MAX_STREAMS),
     ...bulk,
     ...{ keyring: access.keyring, keys: access.apiKeys, webhooks },
     list: createJobList({ store, jobs }),
@@ -129,7 +136,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
     metricsOpen: config.HEADRACE_METRICS_OPEN,
     stopping: () => stopping,
   });
-  const ticks = createTicks({ ...shared, ...access, jobs, admission, backlogs, resultTtlMs });
+  const ticks = createTicks({ ...shared, ...access, jobs, ...views, resultTtlMs });
   const server = createHttpServer({ app, maxConnections: config.HEADRACE_MAX_CONNECTIONS });
 
   let started = false;
@@ -145,7 +152,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
       start();
       await connected(redis);
       await admitHost(config, access.keyring);
-      lifecycle.push('http', () => drain(server, hub, config.HEADRACE_DRAIN_S * 1000));
+      lifecycle.push('http', () => drain(server, { hub, ...views }, config.HEADRACE_DRAIN_S * 1000));
       return listen(server, { host: config.HOST, port: config.PORT });
     },
     stop() {
@@ -174,16 +181,18 @@ interface TickParts {
   admission: Admission;
   workers: WorkersView;
   backlogs: BacklogView;
+  overview: Overview;
   resultTtlMs: number;
 }
 
 function createTicks({ redis, keys, models, ...parts }: TickParts): ApiTicks {
-  const { admission, workers, backlogs, keyring, jobs, tenants, resultTtlMs } = parts;
+  const { admission, workers, backlogs, overview, keyring, jobs, tenants, resultTtlMs } = parts;
   const shared = { redis, keys, queues: models.queues };
   return {
     admission: () => admission.tick(),
     workers: () => workers.tick(),
     backlogs: () => backlogs.tick(),
+    overview: () => overview.tick(),
     keyUse: () => keyring.noteUse(),
     expiredJobs: createExpiredJobs({ ...shared, expire: jobs.expire }),
     indexTrim: createIndexTrim({ ...shared, tenants, minAgeMs: resultTtlMs }),
@@ -251,7 +260,12 @@ async function connected(redis: Redis): Promise<void> {
 }
 
 /** Requests may end by themselves for a while; then those who wait are answered as things stand. */
-async function drain(server: Server, hub: FinishedHub, drainMs: number): Promise<void> {
+async function drain(
+  server: Server,
+  { hub, overview }: { hub: FinishedHub; overview: Overview },
+  drainMs: number,
+): Promise<void> {
+  await overview.stop();
   const timer = setTimeout(() => hub.release(), drainMs);
   await closeServer(server, drainMs + RELEASE_MS);
   clearTimeout(timer);
@@ -304,6 +318,7 @@ function startTicks(ticks: ApiTicks, log: Logger, lifecycle: Lifecycle): void {
     ['admission', ticks.admission, TICK_MS.admission],
     ['workers', ticks.workers, TICK_MS.workers],
     ['backlogs', ticks.backlogs, TICK_MS.backlogs],
+    ['overview', ticks.overview, TICK_MS.overview],
     ['keyUse', ticks.keyUse, TICK_MS.keyUse],
     ['expiredJobs', ticks.expiredJobs, TICK_MS.expiredJobs],
     ['indexTrim', ticks.indexTrim, TICK_MS.indexTrim],
@@ -339,6 +354,5 @@ function httpLimits(config: ApiConfig): HttpLimits {
     maxRows: config.HEADRACE_MAX_ROWS,
     maxWaitS: config.HEADRACE_MAX_WAIT_S,
     predictTimeoutS: config.HEADRACE_PREDICT_TIMEOUT_S,
-    maxStreams: config.HEADRACE_MAX_STREAMS,
   };
 }

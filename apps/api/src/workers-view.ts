@@ -7,6 +7,8 @@ export interface WorkersView {
   readyWorkers(model: string): number;
   /** Tokens a second that all ready workers of a model do together; 0 when unknown. */
   tokensPerSecond(model: string): number;
+  /** What each of them said last. */
+  reports(): readonly WorkerReport[];
   /** Reads the workers' reports anew. */
   tick(): Promise<void>;
 }
@@ -18,6 +20,7 @@ export function createWorkersView(redis: Redis, keys: Keyspace): WorkersView {
   return {
     readyWorkers: (model) => ready(model).length,
     tokensPerSecond: (model) => ready(model).reduce((sum, m) => sum + (m.tokens_per_s ?? 0), 0),
+    reports: () => reports,
     async tick() {
       reports = await liveWorkers(redis, keys, Date.now());
     },

@@ -78,6 +78,7 @@ export class ServedModel {
       ready: this.missing === null,
       tokens_per_s: runtime.tokensPerSecond,
       rows_per_s: runtime.speed.rowsPerSecond,
+      activity: runtime.activity,
     };
   }
 

@@ -3,6 +3,7 @@ import type { ModelFolder } from '@headrace/shared/manifests.ts';
 import { bulkAgainstRaw } from './bulk/against-raw.ts';
 import { bulkNullEngine } from './bulk/against-tokenizer.ts';
 import { bulkInteractive } from './bulk/interactive.ts';
+import { capacityMemory, capacitySpeed } from './capacity.ts';
 import { type Document, makeDocuments, SPREAD } from './documents.ts';
 import { openEncoder } from './encode.ts';
 import { idleMinilm, idleOverhead } from './idle.ts';
@@ -28,6 +29,8 @@ export const PARTS = {
   submit: submitInProcess,
   submit_http: submitOverHttp,
   ready: readiness,
+  capacity_speed: capacitySpeed,
+  capacity_memory: capacityMemory,
 } as const satisfies Record<string, Part>;
 
 export type PartName = keyof typeof PARTS;

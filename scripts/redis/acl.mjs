@@ -8,7 +8,8 @@ const USAGE = `usage: node scripts/redis/acl.mjs FOLDER [--at redis:6379] [--pre
 
 Writes, with new passwords:
   FOLDER/users.acl   for Redis (--aclfile): what each process may do; hashes of the passwords only
-  FOLDER/urls.env    API_REDIS_URL, WORKER_REDIS_URL, …: secret`;
+  FOLDER/urls.env    API_REDIS_URL, WORKER_REDIS_URL, …: secret
+  FOLDER/autoscaler.env   the name and password that KEDA asks with: secret`;
 
 const PREFIX = /^\{[A-Za-z0-9._-]{1,40}\}$/;
 const PLACE = /^[A-Za-z0-9.-]+:\d{1,5}$/;
@@ -33,7 +34,9 @@ mkdirSync(folder, { recursive: true, mode: 0o700 });
 // Redis may run as another user, and hashes of such passwords tell nothing.
 writeFileSync(join(folder, 'users.acl'), aclFile(prefix, passwords), { flag: 'wx', mode: 0o644 });
 writeFileSync(join(folder, 'urls.env'), urls.join(''), { flag: 'wx', mode: 0o600 });
-console.log(`wrote ${join(folder, 'users.acl')} and ${join(folder, 'urls.env')}`);
+const autoscaler = `username=autoscaler\npassword=${passwords.autoscaler}\n`;
+writeFileSync(join(folder, 'autoscaler.env'), autoscaler, { flag: 'wx', mode: 0o600 });
+console.log(`wrote users.acl, urls.env and autoscaler.env in ${folder}`);
 
 /** @returns {{ folder: string; at: string; prefix: string } | null} */
 function parseOptions() {

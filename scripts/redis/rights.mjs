@@ -47,15 +47,15 @@ const RIGHTS = {
       'zrevrangebylex zremrangebylex expire expireat pexpireat',
     keys:
       'job:* jobs:* file:* files:* file-expiry batch:* batch-chunks:* batches:* live-batches ' +
-      'ended-batches workers apis overview order:* expiry-turn infer.* bulk.* api-key:* api-keys keys-demanded ' +
-      'tenant-names tenants rate:* once:* delivery:* deliveries:* webhook-endpoint:* ' +
-      'webhook-endpoints:* webhook-secrets:* webhooks:*',
+      'ended-batches workers apis overview speed:* order:* expiry-turn infer.* bulk.* api-key:* ' +
+      'api-keys keys-demanded tenant-names tenants rate:* once:* delivery:* deliveries:* ' +
+      'webhook-endpoint:* webhook-endpoints:* webhook-secrets:* webhooks:*',
     channels: 'finished started cancel',
   },
   worker: {
     commands: `${CONNECT} ${WORKER_SCRIPTS} ${CALLBACK_SCRIPTS} subscribe publish hsetnx`,
     keys:
-      'job:* batch:* batch-chunks:* workers order:* infer.* bulk.* delivery:* deliveries:* ' +
+      'job:* batch:* batch-chunks:* workers speed:* order:* infer.* bulk.* delivery:* deliveries:* ' +
       'webhooks:*',
     channels: 'finished started cancel',
   },

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { z } from 'zod';
+import { apiReference } from '../../scripts/docs/api-reference.ts';
 import { startTestApi, type TestApi } from '../helpers/api.ts';
 import { startRedis, type TestRedis } from '../helpers/redis.ts';
+
+const REFERENCE = new URL('../../docs/api.md', import.meta.url);
 
 let redis: TestRedis;
 let api: TestApi;
@@ -34,6 +38,11 @@ async function expect(status: number, path: string, options?: Parameters<TestApi
 const POST = { method: 'POST' };
 const DELETE = { method: 'DELETE' };
 const NOBODY = '/v1/jobs/job_00000000000000000000000000';
+
+test('docs/api.md is made from the OpenAPI document', async () => {
+  const { body } = await api.send('/openapi.json');
+  assert.equal(readFileSync(REFERENCE, 'utf8'), apiReference(body));
+});
 
 describe('every answer is as the OpenAPI document says', () => {
   test('of /v1/jobs', async () => {
@@ -104,6 +113,10 @@ describe('every answer is as the OpenAPI document says', () => {
     await expect(200, '/v1/models/tiny-embedder');
     await expect(400, '/v1/models/tiny-embedder?x=1');
     await expect(404, '/v1/models/nope');
+    await expect(200, '/v1/scaling/tiny-embedder');
+    await expect(200, '/v1/scaling/tiny-embedder@1');
+    await expect(400, '/v1/scaling/tiny-embedder?x=1');
+    await expect(404, '/v1/scaling/nope');
     await expect(200, '/health');
     await expect(503, '/ready');
     await expect(200, '/metrics');
@@ -257,7 +270,7 @@ describe('every answer is as the OpenAPI document says', () => {
       api.contract.operations.filter((each) => !seen.includes(each)),
       [],
     );
-    assert.equal(api.contract.operations.length, 44);
+    assert.equal(api.contract.operations.length, 45);
   });
 });
 

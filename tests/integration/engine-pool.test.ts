@@ -100,7 +100,7 @@ describe('an engine pool', () => {
   });
 
   test('answers zeros with a null engine', async (t) => {
-    const spec = { kind: 'null', model: 'null@1', width: 3 } as const;
+    const spec = { kind: 'null', model: 'null@1', width: 3, cellsPerS: 0 } as const;
     const { pool, encode } = await startPool(t, 'tiny-classifier', { spec });
     const outcomes = await runTexts(pool, [encode('good'), encode('bad')]);
     const zeros = { ok: true, values: new Float32Array(3) };

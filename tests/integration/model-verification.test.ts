@@ -197,7 +197,7 @@ describe('warming up', () => {
 
   test('does not compare the zeros of a null engine', async (t) => {
     const folder = await brokenModel('wrong-golden');
-    const spec = { kind: 'null', model: 'null@1', width: 3 } as const;
+    const spec = { kind: 'null', model: 'null@1', width: 3, cellsPerS: 0 } as const;
     const { pool } = await startPool(t, folder, { spec });
     const model = await verifyModel(folder, 'fp32');
     const warm = await warmUp(pool, model, { tokenBudget: TOKEN_BUDGET });

@@ -10,6 +10,8 @@ import { connectRedis } from '@headrace/shared/redis.ts';
 import type { Redis } from 'ioredis';
 import OpenAI from 'openai';
 import { z } from 'zod';
+import { readMetric } from '../../bench/scaling/readings.ts';
+import { readScaledObject, SCALED_OBJECTS } from '../../bench/scaling/scaled-object.ts';
 import { aclFile, REDIS_USERS } from '../../scripts/redis/rights.mjs';
 import { TINY_MODELS } from '../helpers/api.ts';
 import { createBatchClient, jobLines } from '../helpers/batch-client.ts';
@@ -134,6 +136,7 @@ describe('under the rights of their users', () => {
     assert.equal(job.status, 'succeeded');
     assert.equal((await call('GET', '/v1/jobs?limit=5')).status, 200);
     assert.equal((await call('GET', '/v1/models')).status, 200);
+    assert.equal((await call('GET', '/v1/scaling/tiny-classifier')).status, 200);
     assert.equal((await call('DELETE', `/v1/jobs/${job.id}`)).status, 204);
     const late = await submit({ model: 'tiny-hanger', input: 'please hang now', timeout_s: 1 });
     assert.equal(late.status, 'failed');
@@ -286,6 +289,25 @@ describe('a user of Redis', () => {
     assert.equal(await connection.zcard(keys.bull(QUEUE, 'prioritized')), 0);
     assert.equal(await connection.eval(LENGTH, 1, keys.bull(QUEUE, 'prioritized')), 0);
     await connection.hget(keys.order(QUEUE), 'rows');
+  });
+
+  test('autoscaler evaluates the formula of k8s/ on lists of every kind', async () => {
+    const object = readScaledObject(SCALED_OBJECTS.lists);
+    const own = (list: string) => list.replace('{headrace}', prefix);
+    const triggers = object.triggers.map((trigger) => {
+      assert.equal(trigger.type, 'redis');
+      const { metadata } = trigger;
+      return { ...trigger, metadata: { ...metadata, listName: own(metadata.listName) } };
+    });
+    const ask = () =>
+      readMetric({ ...object, triggers }, { redis: connect('autoscaler'), apiUrl: '' });
+    assert.equal(await ask(), 0);
+    const bull = (queue: string, list: string) => keys.bull(`${queue}.sentiment@1`, list);
+    await admin.zadd(bull('infer', 'prioritized'), 1, 'a', 2, 'b');
+    await admin.zadd(bull('infer', 'delayed'), 1, 'c');
+    await admin.lpush(bull('infer', 'active'), 'd', 'e', 'f');
+    await admin.lpush(bull('bulk', 'wait'), 'g');
+    assert.equal(await ask(), 1_006);
   });
 
   test('without a name may ask whether Redis lives, and nothing else', async () => {

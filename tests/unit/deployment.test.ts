@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { readModelsDir } from '@headrace/shared/manifests.ts';
-import { parseAllDocuments, parse as parseYaml } from 'yaml';
+import { ValidationSeverity, validate } from 'dockerfile-utils';
+import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
+import { RELEASE_MS as API_RELEASE_MS } from '../../apps/api/src/compose.ts';
 import { parseConfig } from '../../apps/api/src/config.ts';
+import { STOP_DEADLINE_MS } from '../../apps/dispatcher/src/compose.ts';
 import { parseDispatcherConfig } from '../../apps/dispatcher/src/config.ts';
+import { RELEASE_MS as WORKER_RELEASE_MS } from '../../apps/worker/src/compose.ts';
 import { parseWorkerConfig } from '../../apps/worker/src/config.ts';
-import { BUNDLED_MODELS } from '../helpers/engines.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PROCESSES = ['api', 'dispatcher', 'worker'] as const;
@@ -26,9 +28,14 @@ const Compose = z.object({
   services: z.record(
     z.string(),
     z.looseObject({
-      command: z.array(z.string()),
-      environment: z.record(z.string(), z.string()).default({}),
-      volumes: z.array(z.string()),
+      command: z.array(z.string()).optional(),
+      environment: z.record(z.string(), z.string().nullable()).default({}),
+      volumes: z.array(z.string()).default([]),
+      build: z.object({ context: z.literal('.'), target: z.string() }).optional(),
+      read_only: z.literal(true),
+      cap_drop: z.tuple([z.literal('ALL')]),
+      security_opt: z.tuple([z.literal('no-new-privileges:true')]),
+      stop_grace_period: z.string().optional(),
     }),
   ),
 });
@@ -45,84 +52,35 @@ const AclCompose = z.object({
   ),
 });
 
-const Container = z.looseObject({
-  command: z.array(z.string()),
-  envFrom: z.array(z.looseObject({ configMapRef: z.object({ name: z.string() }).optional() })),
-  env: z.array(z.object({ name: z.string(), value: z.string() })),
-  ports: z.array(z.object({ containerPort: z.int() })),
-  readinessProbe: z.object({ httpGet: z.object({ path: z.string(), port: z.int() }) }).loose(),
-  livenessProbe: z.object({ httpGet: z.object({ path: z.string(), port: z.int() }) }).loose(),
-  volumeMounts: z.array(z.object({ name: z.string(), mountPath: z.string() })),
-});
-const Deployment = z.looseObject({
-  spec: z.looseObject({
-    template: z.looseObject({
-      spec: z.looseObject({
-        containers: z.tuple([Container]),
-        volumes: z.array(
-          z.object({
-            name: z.string(),
-            persistentVolumeClaim: z.object({ claimName: z.string() }),
-          }),
-        ),
-      }),
-    }),
-  }),
-});
-const ConfigMap = z.looseObject({ data: z.record(z.string(), z.string()) });
-const Claim = z.looseObject({ spec: z.looseObject({ accessModes: z.array(z.string()) }) });
-const ScaledObject = z.looseObject({
-  spec: z.looseObject({
-    scaleTargetRef: z.object({ name: z.string() }),
-    triggers: z.array(
-      z.object({
-        type: z.literal('metrics-api'),
-        metadata: z.object({
-          url: z.url(),
-          valueLocation: z.string(),
-          targetValue: z.string().regex(/^\d+$/),
-        }),
-      }),
-    ),
-  }),
-});
-
 function read(path: string): string {
   return readFileSync(join(ROOT, path), 'utf8');
 }
 
-const manifests = readdirSync(join(ROOT, 'k8s')).filter((name) => name.endsWith('.yaml'));
-
-/** Every object of `k8s/` by kind and name. */
-const objects = new Map<string, unknown>(
-  manifests.flatMap((file) =>
-    parseAllDocuments(read(`k8s/${file}`)).map((document): [string, unknown] => {
-      assert.deepEqual(document.errors, [], file);
-      const object: unknown = document.toJS();
-      const { kind, metadata } = z
-        .looseObject({ kind: z.string(), metadata: z.looseObject({ name: z.string() }).optional() })
-        .parse(object);
-      return [`${kind}/${metadata?.name ?? ''}`, object];
-    }),
-  ),
-);
-
-function podOf(name: string) {
-  return Deployment.parse(objects.get(`Deployment/headrace-${name}`)).spec.template.spec;
-}
-
 describe('docker-compose.yml', () => {
-  const { services } = Compose.parse(parseYaml(read('docker-compose.yml')));
+  const { services } = Compose.parse(parseYaml(read('docker-compose.yml'), { merge: true }));
 
   for (const name of PROCESSES) {
     test(`starts the ${name} with settings that it takes, and with the files of all`, () => {
-      const { command, environment, volumes } = services[name] ?? { environment: {} };
-      assert.deepEqual(command, ['node', `apps/${name}/src/main.ts`]);
-      const { HEADRACE_BLOBS } = PARSERS[name](environment);
+      const { command, environment = {}, volumes, build } = services[name] ?? {};
+      assert.equal(command, undefined);
+      assert.equal(build?.target, name === 'worker' ? 'worker-cpu' : name);
+      const set = Object.entries(environment).filter(([, value]) => value !== null);
+      const { HEADRACE_BLOBS } = PARSERS[name](
+        z.record(z.string(), z.string()).parse(Object.fromEntries(set)),
+      );
       assert.deepEqual(volumes, [`blobs:${HEADRACE_BLOBS}`]);
       assert.equal(HEADRACE_BLOBS, services.api?.environment.HEADRACE_BLOBS);
     });
   }
+
+  test('gives each process the time to stop that it may take', () => {
+    const graceS = (name: string) => Number.parseInt(services[name]?.stop_grace_period ?? '', 10);
+    const drainS = parseWorkerConfig({}).HEADRACE_DRAIN_TIMEOUT_S;
+    assert.ok(graceS('worker') > drainS + WORKER_RELEASE_MS / 1000);
+    assert.equal(graceS('worker-gpu'), graceS('worker'));
+    assert.ok(graceS('api') > parseConfig({}).HEADRACE_DRAIN_S + (2 * API_RELEASE_MS) / 1000);
+    assert.ok(graceS('dispatcher') > STOP_DEADLINE_MS / 1000);
+  });
 });
 
 describe('docker-compose.acl.yml', () => {
@@ -134,7 +92,8 @@ describe('docker-compose.acl.yml', () => {
       assert.deepEqual(environment, { REDIS_URL: `\${${name.toUpperCase()}_REDIS_URL:?}` });
     }
     const { command = [], volumes } = services.redis ?? {};
-    const before = Compose.parse(parseYaml(read('docker-compose.yml'))).services.redis?.command;
+    const before = Compose.parse(parseYaml(read('docker-compose.yml'), { merge: true })).services
+      .redis?.command;
     assert.deepEqual(command.slice(0, before?.length), before);
     const [option, file] = command.slice(-2);
     assert.equal(option, '--aclfile');
@@ -142,9 +101,8 @@ describe('docker-compose.acl.yml', () => {
   });
 });
 
-describe('k8s/acl', () => {
+describe('k8s/components/acl', () => {
   const Patches = z.looseObject({
-    resources: z.tuple([z.literal('..')]),
     patches: z.array(
       z.object({ target: z.object({ kind: z.string(), name: z.string() }), patch: z.string() }),
     ),
@@ -152,16 +110,12 @@ describe('k8s/acl', () => {
   const Added = z.array(z.object({ op: z.literal('add'), path: z.string(), value: z.unknown() }));
 
   test('gives each process the user of its name, and Redis the file of users', () => {
-    const { patches } = Patches.parse(parseYaml(read('k8s/acl/kustomization.yaml')));
+    const { patches } = Patches.parse(parseYaml(read('k8s/components/acl/kustomization.yaml')));
     const added = new Map(
       patches.map(({ target, patch }) => [
         `${target.kind}/${target.name}`,
         Added.parse(parseYaml(patch)),
       ]),
-    );
-    assert.deepEqual(
-      [...added.keys()].filter((key) => !objects.has(key)),
-      [],
     );
     for (const name of PROCESSES) {
       const key = `${name.toUpperCase()}_REDIS_URL`;
@@ -182,71 +136,57 @@ describe('k8s/acl', () => {
   });
 });
 
-describe('k8s', () => {
-  const shared = ConfigMap.parse(objects.get('ConfigMap/headrace')).data;
+describe('the Dockerfile', () => {
+  const text = read('Dockerfile');
 
-  test('lists every file', () => {
-    const Kustomization = z.looseObject({ resources: z.array(z.string()) });
-    const { resources } = Kustomization.parse(objects.get('Kustomization/'));
-    const files = manifests.filter((name) => name !== 'kustomization.yaml');
-    assert.deepEqual(resources.toSorted(), files.toSorted());
+  test('is in order', () => {
+    const severity = { deprecatedMaintainer: ValidationSeverity.ERROR } as const;
+    assert.deepEqual(validate(text, severity), []);
+    assert.notEqual(validate(text.replace('USER 1000:1000', 'USR 1000')).length, 0);
   });
 
-  for (const name of PROCESSES) {
-    test(`starts the ${name} with settings that it takes, and with the files of all`, () => {
-      const { containers, volumes } = podOf(name);
-      const [{ command, envFrom, env, volumeMounts }] = containers;
-      assert.deepEqual(command, ['node', `apps/${name}/src/main.ts`]);
-      assert.equal(envFrom[0]?.configMapRef?.name, 'headrace');
-      const own = Object.fromEntries(env.map((each) => [each.name, each.value]));
-      const { HEADRACE_BLOBS } = PARSERS[name]({ ...shared, ...own });
-      assert.equal(HEADRACE_BLOBS, shared.HEADRACE_BLOBS);
-      assert.deepEqual(volumeMounts, [{ name: 'blobs', mountPath: HEADRACE_BLOBS }]);
-      assert.equal(volumes[0]?.persistentVolumeClaim.claimName, 'headrace-blobs');
-    });
-  }
-
-  test('asks each process for its probes where it has them', () => {
-    const ports = {
-      api: parseConfig({}).PORT,
-      dispatcher: parseDispatcherConfig({}).HEADRACE_DISPATCHER_PROBES_PORT,
-      worker: parseWorkerConfig({}).HEADRACE_PROBES_PORT,
-    };
-    for (const name of PROCESSES) {
-      const [{ ports: open, readinessProbe, livenessProbe }] = podOf(name).containers;
-      assert.deepEqual(open, [{ containerPort: ports[name] }]);
-      assert.deepEqual(readinessProbe.httpGet, { path: '/ready', port: ports[name] });
-      assert.deepEqual(livenessProbe.httpGet, { path: '/health', port: ports[name] });
-    }
-  });
-
-  test('has a claim that pods of several nodes may write to', () => {
-    const { accessModes } = Claim.parse(objects.get('PersistentVolumeClaim/headrace-blobs')).spec;
-    assert.deepEqual(accessModes, ['ReadWriteMany']);
-  });
-
-  test('scales the workers on the jobs and on the chunks of every bundled model', async () => {
-    const { folders } = await readModelsDir(BUNDLED_MODELS);
-    const { spec } = ScaledObject.parse(objects.get('ScaledObject/headrace-worker'));
-    const asked = spec.triggers.map(({ metadata }) => [metadata.url, metadata.valueLocation]);
-    const wanted = folders.flatMap(({ manifest }) =>
-      ['backlog.rows', 'backlog.chunks'].map((value) => [
-        `http://headrace-api:${parseConfig({}).PORT}/v1/models/${manifest.name}`,
-        value,
-      ]),
+  test('pins what the repository pins', () => {
+    const { version } = z.looseObject({ version: z.string() }).parse(parseJson('package.json'));
+    assert.equal(text.match(new RegExp(`^ARG VERSION=${version}$`, 'gm'))?.length, 2);
+    const runtime = read('scripts/setup/node-runtime.mjs');
+    const node = /'linux-x64': \{ .*version: '([\d.]+)'/.exec(runtime)?.[1];
+    assert.match(text, new RegExp(`^ARG NODE_IMAGE=docker\\.io/library/node:${node}-`, 'm'));
+    const worker = z
+      .looseObject({ dependencies: z.record(z.string(), z.string()) })
+      .parse(parseJson('apps/worker/package.json'));
+    const onnx = worker.dependencies['onnxruntime-node'];
+    const pinned = read('scripts/images/cuda-provider.txt');
+    assert.match(
+      pinned,
+      new RegExp(`^onnxruntime-gpu==${onnx} .*\n +--hash=sha256:[0-9a-f]{64}$`, 'm'),
     );
-    assert.deepEqual(asked.toSorted(), wanted.toSorted());
-    assert.ok(objects.has(`Deployment/${spec.scaleTargetRef.name}`));
   });
-});
 
-describe('the image', () => {
-  test('has the manifest of every package that it runs before it installs them', () => {
-    const [before = ''] = read('Dockerfile').split('RUN npm ci');
-    const run = [...PROCESSES.map((name) => `apps/${name}`), 'packages/shared'];
-    for (const folder of run) {
-      assert.ok(existsSync(join(ROOT, folder, 'package.json')));
-      assert.match(before, new RegExp(`^COPY ${folder}/package.json ${folder}/$`, 'm'));
+  test('has the manifest of every workspace before it installs them', () => {
+    const [before = ''] = text.split(/npm ci/);
+    for (const path of globSync('{apps,packages}/*/package.json', { cwd: ROOT })) {
+      const folder = path.replace('package.json', '');
+      assert.match(before, new RegExp(`^COPY ${path} ${folder}$`, 'm'));
+    }
+  });
+
+  test('runs each process as nobody in particular, under an init, with a health check', () => {
+    const stages = new Map(
+      text.split(/^FROM /m).map((stage) => [/ AS ([\w-]+)/.exec(stage)?.[1] ?? '', stage]),
+    );
+    for (const target of ['api', 'dispatcher', 'worker-cpu', 'worker-gpu']) {
+      const stage = stages.get(target) ?? '';
+      const whole = stage.startsWith('runtime') ? (stages.get('runtime') ?? '') + stage : stage;
+      const script = `apps/${target.replace(/-.*/, '')}/src/main.ts`;
+      assert.match(whole, /^USER 1000:1000$/m);
+      assert.match(whole, /^ENTRYPOINT \["\/usr\/bin\/tini", "--"\]$/m);
+      assert.match(whole, /^HEALTHCHECK [\s\S]*?CMD \["node", "scripts\/images\/health\.mjs"/m);
+      assert.ok(whole.includes(`CMD ["node", "${script}"]`));
+      assert.ok(existsSync(join(ROOT, script)));
     }
   });
 });
+
+function parseJson(path: string): unknown {
+  return JSON.parse(read(path));
+}

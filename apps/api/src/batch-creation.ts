@@ -21,7 +21,7 @@ interface Lookup {
   render(batch: StoredBatch): Batch;
 }
 
-type Creator = Pick<Caller, 'tenant' | 'weight'>;
+type Creator = Pick<Caller, 'tenant' | 'weight' | 'trace'>;
 
 /** A batch as it was when it was created, by this request or by an earlier one under its key. */
 export interface NewView {
@@ -71,7 +71,7 @@ export function createBatchCreation(deps: BatchesDeps, { find, view, render }: L
   return {
     /** @throws AppError `not_found` for the input, `invalid_request`, `model_not_found` */
     async create(caller: Creator, request: BatchRequest, once: Once | null): Promise<NewView> {
-      const { tenant, weight } = caller;
+      const { tenant, weight, trace } = caller;
       const former = await before(tenant, once);
       if (former) return former;
       admit();
@@ -87,7 +87,8 @@ export function createBatchCreation(deps: BatchesDeps, { find, view, render }: L
       const output_ttl_s = output_expires_after?.seconds ?? null;
       const more = { scoring, priority, weight, dry_run, output_ttl_s, webhook };
       const isNew = { retry_of: null, input_version: null };
-      return add({ v: 1, ...definition, ...more, ...isNew }, windowMs, once);
+      const traced = trace !== undefined && { traceparent: trace };
+      return add({ v: 1, ...definition, ...more, ...isNew, ...traced }, windowMs, once);
     },
 
     /**
@@ -95,7 +96,8 @@ export function createBatchCreation(deps: BatchesDeps, { find, view, render }: L
      * @throws AppError `batch_not_finished`; `invalid_request` when every row succeeded;
      *   `not_found` when the input is gone
      */
-    async retry({ tenant, weight }: Creator, id: string, once: Once | null): Promise<NewView> {
+    async retry(caller: Creator, id: string, once: Once | null): Promise<NewView> {
+      const { tenant, weight, trace } = caller;
       const former = await before(tenant, once);
       if (former) return former;
       admit();
@@ -108,7 +110,9 @@ export function createBatchCreation(deps: BatchesDeps, { find, view, render }: L
       const windowMs = definition.expires_ms - definition.created_ms;
       // The lines that failed are those of the input as it was.
       const isNew = { retry_of: id, weight, input_version: state.input_version };
-      return add({ ...definition, ...isNew }, windowMs, once);
+      const { traceparent: _former, ...same } = definition;
+      const traced = trace !== undefined && { traceparent: trace };
+      return add({ ...same, ...isNew, ...traced }, windowMs, once);
     },
   };
 }

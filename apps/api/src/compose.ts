@@ -1,33 +1,27 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import { openBlobStore } from '@headrace/shared/blobs/index.ts';
-import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createEnqueue } from '@headrace/shared/enqueue.ts';
-import { FileStore } from '@headrace/shared/files.ts';
-import { createInputs } from '@headrace/shared/inputs/index.ts';
 import { startInterval } from '@headrace/shared/interval.ts';
 import type { RowLimits } from '@headrace/shared/job-request.ts';
 import { JobStore } from '@headrace/shared/job-store.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import { readModelsDir } from '@headrace/shared/manifests.ts';
-import { createMetrics } from '@headrace/shared/metrics.ts';
+import { createMetrics, type Metrics } from '@headrace/shared/metrics.ts';
 import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
-import { createTakeOnce } from '@headrace/shared/once.ts';
 import { createKeyspace, INTERACTIVE, type Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis, redisFailure } from '@headrace/shared/redis.ts';
+import { startTracing } from '@headrace/shared/tracing/start-tracing.ts';
 import { parseReceiverRules } from '@headrace/shared/webhooks/receiver-rules.ts';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { type Admission, createAdmission } from './admission.ts';
 import { createApp, type HttpLimits } from './app.ts';
 import { type BacklogView, createBacklogView } from './backlog-view.ts';
-import { createBatches } from './batches.ts';
+import { type BulkParts, createBulk } from './bulk.ts';
 import type { ApiConfig } from './config.ts';
 import type { DefaultTerms } from './enqueue-outcome.ts';
 import { createExpiredJobs } from './expired-jobs.ts';
-import { createFileUploads } from './file-uploads.ts';
-import { createFiles } from './files.ts';
 import { FinishedHub } from './finished-hub.ts';
 import { admitHost } from './host-admission.ts';
 import { createIndexTrim } from './index-trim.ts';
@@ -38,9 +32,11 @@ import { createKeyring, type Keyring } from './keyring.ts';
 import { createKeys } from './keys.ts';
 import { createOverview, type Overview } from './overview/overview.ts';
 import type { ApiApp } from './routes/add-route.ts';
+import { createReadScaling } from './scaling.ts';
 import { closeServer, createHttpServer, listen } from './server.ts';
 import { createStreamSlots } from './stream-slots.ts';
 import { createSubmit, type Submit } from './submit.ts';
+import { traceSubmit } from './traced-submit.ts';
 import { createToWebhookTarget, type ToWebhookTarget } from './webhook-request.ts';
 import { createWebhooks } from './webhooks.ts';
 import { createWorkersView, type WorkersView } from './workers-view.ts';
@@ -79,13 +75,15 @@ const TICK_MS = {
 };
 const CONNECT_MS = 1_000;
 /** After the wait for requests: what the last answers and the connections may still take. */
-const RELEASE_MS = 3_000;
+export const RELEASE_MS = 3_000;
 
 /** Builds the API from its configuration. It needs no Redis to start. */
 export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const lifecycle = new Lifecycle((name, err) => {
     log.warn({ event: 'api.release_failed', part: name, err }, 'could not be released');
   });
+  const tracing = await startTracing(config, { service: 'api', log });
+  lifecycle.push('tracing', () => tracing?.stop());
   const metrics = createMetrics();
   lifecycle.push('metrics', () => metrics.stop());
   const models = await loadModels(config, log);
@@ -99,34 +97,22 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const store = new JobStore(redis, keys);
   const admission = createAdmission(redis);
   const workers = createWorkersView(redis, keys);
-  const backlogs = createBacklogView({
-    ...{ redis, keys, store, models, workers },
-    maxRows: config.HEADRACE_MAX_BACKLOG_ROWS,
-    maxDrainS: config.HEADRACE_MAX_BACKLOG_S || null,
-  });
+  const metered = { admission, metrics };
+  const views = createViews(config, { redis, keys, store, models, workers, ...metered });
   const { webhookTarget, webhooks } = createCallbacks({ config, redis, keys, admission });
-  const submit = createSubmit({
-    ...{ models, metrics, keys, limits: rowLimits(config), terms: defaultTerms(config) },
-    webhookTarget,
-    enqueue: createEnqueue(redis, keys),
-    keptOf: (key) => redis.get(key),
-    admit(model, work) {
-      admission.admit('job');
-      return backlogs.admit(model, work);
-    },
-  });
+  const taken = { redis, keys, models, metrics, webhookTarget, admission, ...views };
+  const plainSubmit = createSubmission(config, taken);
+  const submit = tracing === undefined ? plainSubmit : traceSubmit(plainSubmit, tracing);
   const resultTtlMs = config.HEADRACE_RESULT_TTL_S * 1000;
   const access = createAccess(config, redis, keys);
   const shared = { redis, keys, store, hub, submit, models, queues, workers, metrics };
   const jobs = createJobs({ ...shared, resultTtlMs });
   const work = { config, redis, keys, admission, models, workers, lifecycle };
   const bulk = await createBulk({ ...work, webhookTarget });
-  const seen = { redis, keys, models, workers, backlogs, admission, metrics };
-  const views = { admission, backlogs, overview: createOverview(seen) };
   let stopping = false;
   const app = createApp({
-    ...{ jobs, hub, models, workers, redis, metrics, log, ...views },
     streams: createStreamSlots(config.HEADRACE_MAX_STREAMS),
+    ...{ jobs, hub, models, workers, admission, redis, metrics, tracing, log, ...views },
     ...bulk,
     ...{ keyring: access.keyring, keys: access.apiKeys, webhooks },
     list: createJobList({ store, jobs }),
@@ -136,7 +122,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
     metricsOpen: config.HEADRACE_METRICS_OPEN,
     stopping: () => stopping,
   });
-  const ticks = createTicks({ ...shared, ...access, jobs, ...views, resultTtlMs });
+  const ticks = createTicks({ ...shared, ...access, ...views, jobs, admission, resultTtlMs });
   const server = createHttpServer({ app, maxConnections: config.HEADRACE_MAX_CONNECTIONS });
 
   let started = false;
@@ -152,7 +138,9 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
       start();
       await connected(redis);
       await admitHost(config, access.keyring);
-      lifecycle.push('http', () => drain(server, { hub, ...views }, config.HEADRACE_DRAIN_S * 1000));
+      lifecycle.push('http', () =>
+        drain(server, { hub, ...views }, config.HEADRACE_DRAIN_S * 1000),
+      );
       return listen(server, { host: config.HOST, port: config.PORT });
     },
     stop() {
@@ -160,6 +148,58 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
       return lifecycle.stop(config.HEADRACE_DRAIN_S * 1000 + 2 * RELEASE_MS);
     },
   };
+}
+
+interface ViewParts {
+  redis: Redis;
+  keys: Keyspace;
+  store: JobStore;
+  models: ModelCatalogue;
+  workers: WorkersView;
+  admission: Admission;
+  metrics: Metrics;
+}
+
+/** What waits for the workers, as admission, the autoscaler and the console weigh it. */
+function createViews(config: ApiConfig, parts: ViewParts) {
+  const { redis, keys, store, models, workers } = parts;
+  const backlogs = createBacklogView({
+    ...{ redis, keys, store, models, workers },
+    maxRows: config.HEADRACE_MAX_BACKLOG_ROWS,
+    maxDrainS: config.HEADRACE_MAX_BACKLOG_S || null,
+  });
+  return {
+    backlogs,
+    overview: createOverview({ ...parts, backlogs }),
+    readScaling: createReadScaling({
+      ...{ redis, keys, store, workers },
+      defaultTokensPerS: config.HEADRACE_SCALING_TOKENS_PER_S,
+    }),
+  };
+}
+
+interface SubmissionParts {
+  redis: Redis;
+  keys: Keyspace;
+  models: ModelCatalogue;
+  metrics: Metrics;
+  webhookTarget: ToWebhookTarget;
+  admission: Admission;
+  backlogs: BacklogView;
+}
+
+function createSubmission(config: ApiConfig, parts: SubmissionParts): Submit {
+  const { redis, keys, models, metrics, webhookTarget, admission, backlogs } = parts;
+  return createSubmit({
+    ...{ models, metrics, keys, limits: rowLimits(config), terms: defaultTerms(config) },
+    webhookTarget,
+    enqueue: createEnqueue(redis, keys),
+    keptOf: (key) => redis.get(key),
+    admit(model, work) {
+      admission.admit('job');
+      return backlogs.admit(model, work);
+    },
+  });
 }
 
 /** Keys, and who may do what. */
@@ -211,41 +251,6 @@ function createCallbacks({ config, redis, keys, admission }: CallbackParts) {
       ...{ redis, keys, receivers, deliveryTtlS },
       admit: () => admission.admit('job'),
     }),
-  };
-}
-
-interface BulkParts {
-  config: ApiConfig;
-  redis: Redis;
-  keys: Keyspace;
-  admission: Admission;
-  models: ModelCatalogue;
-  workers: WorkersView;
-  lifecycle: Lifecycle;
-  webhookTarget: ToWebhookTarget;
-}
-
-/** Files, and the batches that score them. */
-async function createBulk(parts: BulkParts) {
-  const { config, redis, keys, admission, models, workers, lifecycle, webhookTarget } = parts;
-  const blobs = await openBlobStore(config.HEADRACE_BLOBS);
-  lifecycle.push('blobs', () => blobs.close());
-  const { HEADRACE_BLOBS: blobsUrl, HEADRACE_INPUT_URLS: allowed } = config;
-  const inputs = createInputs({ blobs, blobsUrl, allowed });
-  lifecycle.push('inputs', () => inputs.close());
-  const admit = () => admission.admit('bulk');
-  const files = createFiles({
-    ...{ blobs, store: new FileStore(redis, keys), admit },
-    maxFileBytes: config.HEADRACE_MAX_FILE_BYTES,
-    ttlS: config.HEADRACE_FILE_TTL_S,
-  });
-  const store = new BatchStore(redis, keys);
-  const maxLive = config.HEADRACE_TENANT_MAX_BATCHES;
-  const shared = { store, files, blobs, inputs, models, workers };
-  return {
-    files,
-    openUpload: createFileUploads({ files, keys, takeOnce: createTakeOnce(redis) }),
-    batches: createBatches({ ...shared, keys, maxLive, webhookTarget, admit }),
   };
 }
 

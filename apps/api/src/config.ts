@@ -77,6 +77,12 @@ export const apiEnv = {
       'Seconds of work of all ready workers that may wait for one model before new jobs get 429, ' +
         'but for tenants that have less than a hundredth of it; 0: any.',
     ),
+  HEADRACE_SCALING_TOKENS_PER_S: integer(1, 1_000_000_000)
+    .default(8_000)
+    .describe(
+      'What one worker is taken to do before any of its model has said its own speed; ' +
+        '/v1/scaling weighs by it how long what waits takes. Too low starts too many at first.',
+    ),
   HEADRACE_RATE_ROWS_PER_S: integer(0, 1_000_000_000)
     .default(0)
     .describe(

@@ -42,6 +42,7 @@ export function createSettle(deps: JobsDeps): Settle {
       tokens: payload.tokens,
       startTime: null,
       webhook: payload.webhook,
+      trace: payload.traceparent,
     });
     if (!won) return (await deps.store.read(id)) ?? record;
     deps.metrics.counters.jobs_finished.inc({ model: payload.model, status, code: status });

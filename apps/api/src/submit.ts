@@ -46,6 +46,8 @@ export interface Submission {
   once?: Once | null;
   /** Of the job that is tried again; else the request says it. */
   webhook?: WebhookTarget | undefined;
+  /** The span of this submission, while tracing is on. */
+  trace?: string;
   /** Called with the id before the job is enqueued, so that a caller can subscribe in time. */
   beforeEnqueue?: (id: string) => void;
 }
@@ -100,7 +102,7 @@ export function createSubmit(deps: SubmitDeps): Submit {
   }
 
   return async (submission) => {
-    const { request, tenant, caller, once = null } = submission;
+    const { request, tenant, caller, trace, once = null } = submission;
     const model = deps.models.resolve(request.model);
     const rows = prepareRows(request.input, model.manifest.pairs, deps.limits);
     const parameters = parseParameters(model, request.parameters);
@@ -124,6 +126,7 @@ export function createSubmit(deps: SubmitDeps): Submit {
       retry_of: submission.retryOf ?? null,
       ...(terms.weight !== 1 && { weight: terms.weight }),
       ...(webhook && { webhook }),
+      ...(trace !== undefined && { traceparent: trace }),
     };
     submission.beforeEnqueue?.(id);
     const job = { id, queue: model.queue, payload, terms };

@@ -9,6 +9,8 @@ export interface WorkersView {
   tokensPerSecond(model: string): number;
   /** What each of them said last. */
   reports(): readonly WorkerReport[];
+  /** Of one of them, by their mean; null when none has a speed yet. */
+  workerTokensPerSecond(model: string): number | null;
   /** Reads the workers' reports anew. */
   tick(): Promise<void>;
 }
@@ -21,6 +23,11 @@ export function createWorkersView(redis: Redis, keys: Keyspace): WorkersView {
     readyWorkers: (model) => ready(model).length,
     tokensPerSecond: (model) => ready(model).reduce((sum, m) => sum + (m.tokens_per_s ?? 0), 0),
     reports: () => reports,
+    workerTokensPerSecond(model) {
+      const speeds = ready(model).flatMap((m) => m.tokens_per_s ?? []);
+      const sum = speeds.reduce((total, speed) => total + speed, 0);
+      return sum > 0 ? sum / speeds.length : null;
+    },
     async tick() {
       reports = await liveWorkers(redis, keys, Date.now());
     },

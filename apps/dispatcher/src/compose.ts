@@ -18,6 +18,8 @@ import {
   PLAN_QUEUE,
 } from '@headrace/shared/queues.ts';
 import { connectRedis, redisFailure } from '@headrace/shared/redis.ts';
+import { startTracing } from '@headrace/shared/tracing/start-tracing.ts';
+import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { createBatchPlans } from './batch-plans.ts';
@@ -37,7 +39,7 @@ export interface DispatcherService {
   stop(): Promise<boolean>;
 }
 
-const STOP_DEADLINE_MS = 10_000;
+export const STOP_DEADLINE_MS = 10_000;
 const ADVANCE_MS = 250;
 
 /** Builds a dispatcher from its configuration and starts it. */
@@ -45,6 +47,8 @@ export async function compose(config: DispatcherConfig, log: Logger): Promise<Di
   const lifecycle = new Lifecycle((name, err) =>
     log.error({ event: 'dispatcher.stop_failed', name, err }, 'could not be stopped'),
   );
+  const tracing = await startTracing(config, { service: 'dispatcher', log });
+  lifecycle.push('tracing', () => tracing?.stop());
   const redis = connectRedis({ url: config.REDIS_URL, role: 'worker', name: 'dispatcher', log });
   lifecycle.push('redis', () => redis.disconnect());
   const metrics = createMetrics();
@@ -68,7 +72,8 @@ export async function compose(config: DispatcherConfig, log: Logger): Promise<Di
   });
   lifecycle.push('probes', probes.stop);
 
-  const parts = { config, log, redis, keys: createKeyspace(config.HEADRACE_PREFIX), blobs };
+  const keys = createKeyspace(config.HEADRACE_PREFIX);
+  const parts = { config, log, redis, keys, blobs, tracing };
   startSweep(parts, lifecycle);
   await startBatches(parts, lifecycle);
   startWebhooks({ ...parts, metrics, lifecycle });
@@ -87,6 +92,7 @@ interface Parts {
   redis: Redis;
   keys: Keyspace;
   blobs: BlobStore;
+  tracing: Tracing | undefined;
 }
 
 /** Deletes what has expired or is of no more use, now and again. */
@@ -104,7 +110,7 @@ function startSweep({ config, log, redis, keys, blobs }: Parts, lifecycle: Lifec
 
 /** Plans, hands out and assembles batches. */
 async function startBatches(parts: Parts, lifecycle: Lifecycle): Promise<void> {
-  const { config, log, redis, keys, blobs } = parts;
+  const { config, log, redis, keys, blobs, tracing } = parts;
   const { folders } = await readModelsDir(config.HEADRACE_MODELS_DIR);
   const models = createModelCatalogue(folders, '');
   const batches = new BatchStore(redis, keys);
@@ -130,7 +136,7 @@ async function startBatches(parts: Parts, lifecycle: Lifecycle): Promise<void> {
     await plan.run(id);
     await advance.step(id);
   };
-  const shared = { batches, redis, prefix: keys.prefix, log };
+  const shared = { batches, redis, prefix: keys.prefix, tracing, log };
   const planning = { status: 'validating', run: planAndHandOut, giveUp: plan.giveUp } as const;
   const assembling = { status: 'finalizing', run: assemble, giveUp: null } as const;
   const consumers = [

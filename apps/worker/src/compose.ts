@@ -15,6 +15,8 @@ import { startProbes } from '@headrace/shared/probes.ts';
 import { createKeyspace, inferQueueName, type Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
 import { createTick } from '@headrace/shared/tick.ts';
+import { startTracing } from '@headrace/shared/tracing/start-tracing.ts';
+import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import { forgetWorker, reportWorker } from '@headrace/shared/workers.ts';
 import type { Redis } from 'ioredis';
 import type { WorkerConfig } from './config.ts';
@@ -42,6 +44,7 @@ interface Parts {
   keys: Keyspace;
   redis: Redis;
   metrics: Metrics;
+  tracing: Tracing | undefined;
   store: JobStore;
   tokenizers: TokenizerPool;
   blobs: BlobStore;
@@ -63,7 +66,7 @@ const HEARTBEAT_MS = 1_000;
 /** Of a row of a batch, in an engine's hands; a hanging engine is killed long before. */
 const BULK_ROW_TIMEOUT_MS = 300_000;
 /** After the drain: to kill engines, to close connections. */
-const RELEASE_MS = 4_000;
+export const RELEASE_MS = 4_000;
 
 /** Builds a worker from its configuration and starts it. */
 export async function compose(config: WorkerConfig, log: Logger): Promise<WorkerService> {
@@ -132,6 +135,8 @@ export async function compose(config: WorkerConfig, log: Logger): Promise<Worker
 }
 
 async function createParts({ config, log, lifecycle, models }: PartsOptions): Promise<Parts> {
+  const tracing = await startTracing(config, { service: 'worker', log });
+  lifecycle.push('tracing', () => tracing?.stop());
   const keys = createKeyspace(config.HEADRACE_PREFIX);
   const redis = connectRedis({ url: config.REDIS_URL, role: 'worker', name: 'worker', log });
   lifecycle.push('redis', () => redis.disconnect());
@@ -145,16 +150,17 @@ async function createParts({ config, log, lifecycle, models }: PartsOptions): Pr
   const inputs = createInputs({ blobs, blobsUrl, allowed });
   lifecycle.push('inputs', () => inputs.close());
   return {
-    ...{ config, log, keys, redis, metrics, tokenizers, blobs, inputs, models },
+    ...{ config, log, keys, redis, metrics, tracing, tokenizers, blobs, inputs, models },
     store: new JobStore(redis, keys),
     batches: new BatchStore(redis, keys),
   };
 }
 
 function createServedModel(parts: Parts, { folder, variant }: ChosenModel): ServedModel {
-  const { config, log, keys, redis, metrics, store, tokenizers } = parts;
+  const { config, log, keys, redis, metrics, tracing, store, tokenizers } = parts;
   const settings = {
     engine: config.HEADRACE_ENGINE,
+    nullCellsPerS: config.HEADRACE_NULL_CELLS_PER_S,
     provider: config.HEADRACE_PROVIDER,
     deviceId: config.HEADRACE_DEVICE_ID,
     engines: config.engines,
@@ -167,13 +173,16 @@ function createServedModel(parts: Parts, { folder, variant }: ChosenModel): Serv
   };
   const activity = new ActivityMeter();
   const measured = { metrics, activity };
-  const runtime = new ModelRuntime({ folder, variant, settings, tokenizers, ...measured, log });
+  const runtime = new ModelRuntime({
+    ...{ folder, variant, settings },
+    ...{ tokenizers, ...measured, tracing, log },
+  });
   const publishStarted = createTick<string>((ids) => {
     // A notice for those who watch; the job's state does not depend on it.
     redis.publish(keys.startedChannel, ids.join(',')).catch(() => undefined);
   });
   const { ref: model, variant: runs, task } = runtime;
-  const about = { model, variant: runs, redis, log };
+  const about = { model, variant: runs, redis, tracing, log };
   const createInfer = (pipeline: Pipeline) =>
     new InferConsumer({
       ...{ ...about, keys, task, pipeline, store, ...measured },

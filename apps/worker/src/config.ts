@@ -33,6 +33,11 @@ export const workerEnv = z.object({
     .enum(['onnx', 'null'])
     .default('onnx')
     .describe('null answers zeros at once, to measure everything but the model; never in service.'),
+  HEADRACE_NULL_CELLS_PER_S: integer(0, 1_000_000_000)
+    .default(0)
+    .describe(
+      'Padded cells a second that a null engine pretends to do, as a device would; 0: any.',
+    ),
   HEADRACE_ENGINES: integer(0, 64)
     .default(0)
     .describe('Engine processes a model. 0: one a core, or one a GPU. More than cores is slower.'),

@@ -15,8 +15,13 @@ export interface Consumer {
   stop(deadlineMs: number): Promise<void>;
 }
 
+type Runtime = Pick<
+  ModelRuntime,
+  'ref' | 'variant' | 'healthy' | 'tokensPerSecond' | 'speed' | 'activity' | 'start' | 'stop'
+>;
+
 interface ServedModelDeps {
-  runtime: ModelRuntime;
+  runtime: Runtime;
   createConsumers: (pipeline: Pipeline) => Consumer[];
   metrics: Metrics;
   log: Logger;
@@ -29,6 +34,7 @@ export const STUCK_AFTER_MS = 30_000;
 export class ServedModel {
   readonly #deps: ServedModelDeps;
   #consumers: Consumer[] | null = null;
+  #draining = false;
   #problem: string | null = null;
 
   constructor(deps: ServedModelDeps) {
@@ -47,8 +53,9 @@ export class ServedModel {
   async start(): Promise<void> {
     const { runtime, log, createConsumers } = this.#deps;
     const beganMs = performance.now();
+    let consumers: Consumer[];
     try {
-      this.#consumers = createConsumers(await runtime.start());
+      consumers = createConsumers(await runtime.start());
     } catch (err) {
       this.#problem = err instanceof Error ? err.message : String(err);
       const event = 'model.refused';
@@ -56,7 +63,10 @@ export class ServedModel {
       await runtime.stop();
       return;
     }
-    for (const consumer of this.#consumers) consumer.start();
+    // Nobody would give back what it takes from now on.
+    if (this.#draining) return;
+    this.#consumers = consumers;
+    for (const consumer of consumers) consumer.start();
     const { ref: model, variant } = runtime;
     const ms = Math.round(performance.now() - beganMs);
     log.info({ event: 'model.ready', model, variant, ms }, 'model ready');
@@ -89,8 +99,12 @@ export class ServedModel {
     metrics.gauges.padding_ratio.set({ model: runtime.ref }, paddingRatio ?? 0);
   }
 
-  /** Gives back what has not started; what runs may finish until the deadline. */
+  /**
+   * Gives back what has not started; what runs may finish until the deadline. A model that is still
+   * loading takes nothing any more.
+   */
   async drain(deadlineMs: number): Promise<void> {
+    this.#draining = true;
     await Promise.all((this.#consumers ?? []).map((consumer) => consumer.stop(deadlineMs)));
   }
 

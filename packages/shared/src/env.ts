@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { redisUrlProblem } from './redis/address.ts';
+import { tracingEnv } from './tracing/tracing-env.ts';
 
 /** Thrown with every problem of the environment at once, one a line. */
 export class ConfigError extends Error {}
@@ -73,4 +74,5 @@ export const commonEnv = {
     .min(16)
     .optional()
     .describe('Key of the HMAC that stands for texts in logs; unset: random for each process.'),
+  ...tracingEnv,
 };

@@ -23,6 +23,8 @@ export interface FinishedJob {
   startTime: number | null;
   /** Who is told of it, in the same step as it is written. */
   webhook?: WebhookTarget | undefined;
+  /** The span that the telling is a part of, if there is one. */
+  trace?: string | undefined;
   /** With which the caller holds the job in BullMQ, which forgets it in the same step. */
   lockToken?: string;
 }
@@ -89,10 +91,11 @@ export class JobStore {
    * Writes a terminal state, unless the job already has one, and tells those who wait.
    * @returns false when the job was already finished
    */
-  finish({ record, webhook, ...finished }: FinishedJob): Promise<boolean> {
+  finish({ record, webhook, trace, ...finished }: FinishedJob): Promise<boolean> {
     const job = { ...finished, tenant: record.tenant };
     const json = encodeRecord(record);
-    const callback = webhook === undefined ? null : callbackArgs(this.#keys, { record, webhook });
+    const callback =
+      webhook === undefined ? null : callbackArgs(this.#keys, { record, webhook, trace });
     return new Promise((resolve, reject) => {
       this.#enqueueFinish({ job, json, callback, resolve, reject });
     });
@@ -136,7 +139,11 @@ export class JobStore {
     return null;
   }
 
-  /** What waits and runs in a queue: counts of jobs, rows and estimated tokens. */
+  /**
+   * What waits and runs in a queue: counts of jobs, rows and estimated tokens. Rows and tokens are
+   * counted beside BullMQ's lists; should they ever differ, the larger one holds: a job that waits is
+   * a row and a token at least, and whoever scales the workers sees it.
+   */
   async backlog(queue: string): Promise<Backlog> {
     const bull = (suffix: string) => this.#keys.bull(queue, suffix);
     const replies = unwrapPipeline(
@@ -155,9 +162,11 @@ export class JobStore {
       delayed: delayed ?? 0,
       running: active ?? 0,
     };
-    if (jobs.queued + jobs.delayed + jobs.running === 0) return { jobs, rows: 0, tokens: 0 };
-    const [rows, tokens] = z.array(z.string().nullable()).parse(replies[4]).map(Number);
-    return { jobs, rows: rows ?? 0, tokens: tokens ?? 0 };
+    const held = jobs.queued + jobs.delayed + jobs.running;
+    if (held === 0) return { jobs, rows: 0, tokens: 0 };
+    const counted = z.array(z.string().nullable()).parse(replies[4]).map(Number);
+    const rows = Math.max(held, counted[0] ?? 0);
+    return { jobs, rows, tokens: Math.max(held, counted[1] ?? 0) };
   }
 
   /** Ids of a tenant, newest first, older than `after` if given. */

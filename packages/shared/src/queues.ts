@@ -68,6 +68,8 @@ export function createKeyspace(prefix: string) {
     apis: `${prefix}:apis`,
     /** Hash of a time, in steps → what all of Headrace did in that step, as the console shows it. */
     overview: `${prefix}:overview`,
+    /** Tokens a second of one worker of a model, as one has said last; outlives it for days. */
+    speed: (model: string) => `${prefix}:speed:${model}`,
     /** Hash of a delivery: what is sent, and what came of it; its own TTL. */
     delivery: (id: string) => `${prefix}:delivery:${id}`,
     /** Sorted set of a tenant's delivery ids, scored by when they were made. */
@@ -99,7 +101,7 @@ export type Priority = (typeof PRIORITIES)[number];
  * What a job of an `infer.<model>` queue carries. `v` changes when an older worker could misread a
  * payload; a worker refuses versions it does not know.
  */
-export const JobPayloadSchema = z.strictObject({
+export const JobPayloadSchema = z.object({
   v: z.literal(1),
   tenant: z.string(),
   model: z.string(),
@@ -117,11 +119,13 @@ export const JobPayloadSchema = z.strictObject({
   weight: z.number().optional(),
   /** Who is told of its end. */
   webhook: WebhookTargetSchema.optional(),
+  /** The span that submitted it, while tracing is on. */
+  traceparent: z.string().optional(),
 });
 export type JobPayload = z.infer<typeof JobPayloadSchema>;
 
 /** What a job of a `bulk.<model>` queue carries: a byte range of the input, many rows. */
-export const ChunkPayloadSchema = z.strictObject({
+export const ChunkPayloadSchema = z.object({
   v: z.literal(1),
   batch: z.string(),
   index: z.int(),

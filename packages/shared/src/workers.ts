@@ -1,9 +1,12 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { ActivitySchema } from './activity.ts';
+import { unwrapPipeline } from './job-store.ts';
 import type { Keyspace } from './queues.ts';
 
 const REPORT_TTL_MS = 15_000;
+/** A model that nobody asks for over a weekend is still as fast as it was. */
+const SPEED_TTL_MS = 7 * 86_400_000;
 
 const WorkerReportSchema = z.object({
   id: z.string(),
@@ -30,7 +33,29 @@ export async function reportWorker(
   keys: Keyspace,
   report: WorkerReport,
 ): Promise<void> {
-  await redis.hset(keys.workers, report.id, JSON.stringify(report));
+  const write = redis.pipeline().hset(keys.workers, report.id, JSON.stringify(report));
+  for (const { model, ready, tokens_per_s } of report.models) {
+    if (!ready || tokens_per_s === null || !isSpeed(tokens_per_s)) continue;
+    write.set(keys.speed(model), tokens_per_s, 'PX', SPEED_TTL_MS);
+  }
+  unwrapPipeline(await write.exec());
+}
+
+/**
+ * Tokens a second of one worker, as the last one that served the model has said; null when none did
+ * for days. It is known while there is no worker, so that what waits can be weighed then, too.
+ */
+export async function lastSpeed(
+  redis: Redis,
+  keys: Keyspace,
+  model: string,
+): Promise<number | null> {
+  const speed = Number(await redis.get(keys.speed(model)));
+  return isSpeed(speed) ? speed : null;
+}
+
+function isSpeed(tokensPerS: number): boolean {
+  return Number.isFinite(tokensPerS) && tokensPerS > 0;
 }
 
 export async function forgetWorker(redis: Redis, keys: Keyspace, id: string): Promise<void> {

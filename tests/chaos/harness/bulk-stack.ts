@@ -54,7 +54,7 @@ export class BulkStack implements AsyncDisposable {
   static async start({ model, modelsDir, env: own }: BulkStackOptions): Promise<BulkStack> {
     const undo = new AsyncDisposableStack();
     try {
-      const redis = await startRedis({ appendonly: true });
+      const redis = await startRedis({ appendonly: true, inMemory: true });
       undo.defer(() => redis.stop());
       const folder = await mkdtemp(join(tmpdir(), 'headrace-bulk-chaos-'));
       undo.defer(() => rm(folder, { recursive: true, force: true }));

@@ -12,6 +12,8 @@ export interface CallerLimits {
   weight: number;
   /** The tenant's own bound of rows that wait or run for a model; null: the configuration's. */
   maxRows: number | null;
+  /** The span of the request, while tracing is on. */
+  trace?: string;
 }
 
 /** Who asks, once for each request. */
@@ -32,9 +34,11 @@ export const ANYBODY: Caller = {
 
 /** Who asks; on routes that are open to all there is nobody. */
 export function callerOf(c: Context<ApiEnv>): Caller {
-  return c.get('caller');
+  const trace = c.get('trace');
+  const caller = c.get('caller');
+  return trace === undefined ? caller : { ...caller, trace };
 }
 
 export function tenantOf(c: Context<ApiEnv>): string {
-  return callerOf(c).tenant;
+  return c.get('caller').tenant;
 }

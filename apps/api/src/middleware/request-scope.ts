@@ -42,7 +42,7 @@ function requestIdOf(given: string | undefined): string {
 }
 
 /** The pattern of the route, never the path: a path may hold ids. */
-function routeOf(c: Context<ApiEnv>): string {
+export function routeOf(c: Context<ApiEnv>): string {
   const last = matchedRoutes(c).at(-1);
   return last === undefined || last.method === 'ALL' ? 'unmatched' : last.path;
 }

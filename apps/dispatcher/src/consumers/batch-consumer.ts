@@ -3,6 +3,8 @@ import { waitingFor } from '@headrace/shared/bulk/batch-failures.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import { BULK } from '@headrace/shared/queues.ts';
+import { startBatchSpan } from '@headrace/shared/tracing/batch-span.ts';
+import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import { type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
@@ -17,6 +19,7 @@ interface BatchConsumerOptions {
   batches: BatchStore;
   redis: Redis;
   prefix: string;
+  tracing: Tracing | undefined;
   log: Logger;
 }
 
@@ -37,10 +40,13 @@ export function startBatchConsumer(options: BatchConsumerOptions): Worker {
   const { queue, run, giveUp, status, batches, redis, prefix, log } = options;
   const process = async (job: Job) => {
     const { batch } = BatchJob.parse(job.data);
+    const span = await beginSpan(options, batch);
     try {
       if (giveUp !== null && job.stalledCounter >= MAX_DEATHS) await giveUp(batch);
       else await run(batch);
+      span?.end();
     } catch (error) {
+      span?.end({ error: 'failed' });
       const reason = waitingFor(error);
       if (reason !== null) await batches.wait(batch, status, reason).catch(() => undefined);
       throw error;
@@ -70,4 +76,10 @@ export function startBatchConsumer(options: BatchConsumerOptions): Worker {
     );
   });
   return worker;
+}
+
+async function beginSpan({ tracing, batches, queue }: BatchConsumerOptions, id: string) {
+  if (tracing === undefined) return undefined;
+  const batch = await batches.read(id);
+  return batch === null ? undefined : startBatchSpan(tracing, batch.definition, { stage: queue });
 }

@@ -1,5 +1,6 @@
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
+import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import type { DeliveryState } from '@headrace/shared/webhooks/delivery.ts';
 import type { AttemptOutcome, DeliveryStore } from '@headrace/shared/webhooks/delivery-store.ts';
 import type { EndpointStore } from '@headrace/shared/webhooks/endpoint-store.ts';
@@ -10,6 +11,7 @@ import { batchBody } from '../webhooks/batch-body.ts';
 import type { CallbackClient } from '../webhooks/callback-client.ts';
 import { ReceiverSlots } from '../webhooks/receiver-slots.ts';
 import { nextDelayMs } from '../webhooks/schedule.ts';
+import { traceAttempt } from '../webhooks/trace-attempt.ts';
 
 export interface DeliverDeps {
   deliveries: DeliveryStore;
@@ -18,6 +20,7 @@ export interface DeliverDeps {
   batches: BatchStore;
   client: CallbackClient;
   metrics: Metrics;
+  tracing?: Tracing | undefined;
   /** The wait before each attempt, of which the first is 0. */
   scheduleMs: number[];
   timeoutMs: number;
@@ -72,8 +75,12 @@ export function createDeliver(deps: DeliverDeps): (job: unknown) => Promise<numb
     const { client, timeoutMs, signal, secrets } = deps;
     const nowMs = now();
     const live = await secrets.ensure(delivery.tenant, nowMs);
-    const options = { client, secrets: live.map(({ secret }) => secret), timeoutMs, nowMs, signal };
-    const result = await attemptDelivery(delivery, body, options);
+    const trace = traceAttempt(deps.tracing, delivery);
+    const { traceparent } = trace;
+    const options = { client, secrets: live.map(({ secret }) => secret), timeoutMs, nowMs };
+    const attempted = attemptDelivery(delivery, body, { ...options, signal, traceparent });
+    attempted.then(trace.end, () => trace.end(null));
+    const result = await attempted;
     measure(metrics, result);
     return record(delivery, outcomeOf(delivery, result, { ...deps, nowMs: now() }));
   }

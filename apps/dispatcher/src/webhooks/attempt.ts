@@ -11,6 +11,8 @@ interface AttemptOptions {
   timeoutMs: number;
   nowMs: number;
   signal: AbortSignal;
+  /** Of the span that the receiver's own are a part of; null: none. */
+  traceparent: string | null;
 }
 
 /** What a receiver made of a callback. */
@@ -30,11 +32,12 @@ export async function attemptDelivery(
   body: string,
   options: AttemptOptions,
 ): Promise<AttemptResult> {
-  const { client, secrets, timeoutMs, nowMs, signal } = options;
+  const { client, secrets, timeoutMs, nowMs, signal, traceparent } = options;
   const timestampS = Math.floor(nowMs / 1000);
   const headers = {
     'content-type': 'application/json',
     'user-agent': 'headrace-webhooks/1',
+    ...(traceparent !== null && { traceparent }),
     ...signatureHeaders(secrets, { id: message, timestampS, body }),
   };
   const began = performance.now();

@@ -3,6 +3,7 @@ import type { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import type { Logger } from '@headrace/shared/logger.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import type { Keyspace } from '@headrace/shared/queues.ts';
+import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import { DeliveryStore } from '@headrace/shared/webhooks/delivery-store.ts';
 import { EndpointStore } from '@headrace/shared/webhooks/endpoint-store.ts';
 import { parseReceiverRules } from '@headrace/shared/webhooks/receiver-rules.ts';
@@ -19,6 +20,7 @@ interface Parts {
   redis: Redis;
   keys: Keyspace;
   metrics: Metrics;
+  tracing: Tracing | undefined;
   lifecycle: Lifecycle;
 }
 
@@ -27,11 +29,11 @@ const GRACE_MS = 3_000;
 
 /** Delivers webhooks. */
 export function startWebhooks(parts: Parts): void {
-  const { config, log, redis, keys, metrics, lifecycle } = parts;
+  const { config, log, redis, keys, metrics, tracing, lifecycle } = parts;
   const ending = new AbortController();
   const concurrency = config.HEADRACE_WEBHOOK_CONCURRENCY;
   const deliver = createDeliver({
-    ...{ metrics, concurrency, signal: ending.signal },
+    ...{ metrics, tracing, concurrency, signal: ending.signal },
     deliveries: new DeliveryStore(redis, keys),
     endpoints: new EndpointStore(redis, keys),
     secrets: new SecretStore(redis, keys),

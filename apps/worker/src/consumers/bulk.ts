@@ -9,6 +9,8 @@ import {
   type ChunkPayload,
   ChunkPayloadSchema,
 } from '@headrace/shared/queues.ts';
+import { startBatchSpan } from '@headrace/shared/tracing/batch-span.ts';
+import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import { type Job, WaitingError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ChunkRun, type ChunkRunDeps } from './chunk-run.ts';
@@ -20,6 +22,7 @@ export interface BulkConsumerDeps extends Omit<ChunkRunDeps, 'batch' | 'chunk'> 
   redis: Redis;
   blobs: BlobStore;
   batches: BatchStore;
+  tracing?: Tracing | undefined;
   log: Logger;
   /** Chunks that are fetched at once. */
   chunks: number;
@@ -101,9 +104,14 @@ export class BulkConsumer {
     const chunk = ChunkPayloadSchema.parse(job.data);
     const batch = await this.#wanted(chunk);
     if (batch === null) return;
+    const { index, rows } = chunk;
+    const about = { stage: 'chunk', 'headrace.chunk': index, 'headrace.rows': rows };
+    const span = startBatchSpan(this.#deps.tracing, batch.definition, about);
     try {
       await this.#run(batch, chunk);
+      span?.end();
     } catch (error) {
+      span?.end({ error: reasonOf(error) });
       if (error instanceof Unwanted) return;
       if (error instanceof GivenBack) {
         await job.moveToWait(token);
@@ -161,4 +169,10 @@ export class BulkConsumer {
     };
     await batches.move(id, { from: ['in_progress'], to: 'finalizing', fields });
   }
+}
+
+/** Why a chunk has no part. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Unwanted) return 'unwanted';
+  return error instanceof GivenBack ? 'given_back' : 'failed';
 }

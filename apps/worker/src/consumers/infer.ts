@@ -10,10 +10,12 @@ import {
   type Keyspace,
 } from '@headrace/shared/queues.ts';
 import type { BoundTask } from '@headrace/shared/tasks/index.ts';
+import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import type { Redis } from 'ioredis';
 import type { ActivityMeter } from '../inference/activity-meter.ts';
 import type { InferenceRun, Pipeline } from '../inference/pipeline.ts';
 import { createTimingsObserver } from './job-timings.ts';
+import { JobTrace } from './job-trace.ts';
 import { failed, finished, type JobFacts, type Outcome } from './outcome.ts';
 import { createQueueErrorLog } from './queue-errors.ts';
 import { storeResult } from './store-result.ts';
@@ -32,6 +34,7 @@ export interface InferConsumerDeps {
   store: JobStore;
   metrics: Metrics;
   activity: ActivityMeter;
+  tracing?: Tracing | undefined;
   log: Logger;
   resultTtlMs: number;
   /** Jobs that are fetched at once. */
@@ -149,11 +152,15 @@ export class InferConsumer {
   async #process(job: TakenJob): Promise<void> {
     try {
       const payload = this.#parse(job);
+      const { tracing, queue } = this.#deps;
+      if (tracing !== undefined) job.trace = new JobTrace(job, payload, { tracing, queue });
       const outcome = await this.#outcomeOf(job, payload);
       if (outcome === null) await this.#forget(job);
       else await this.#store(job, payload, outcome);
+      job.trace?.end(outcome?.code ?? undefined);
     } catch (error) {
       await this.#unfinished(job, error);
+      job.trace?.end(reasonOf(error));
     }
   }
 
@@ -205,11 +212,14 @@ export class InferConsumer {
       startTime: startTimeOf(job.score),
       flow: `${payload.tenant}:${payload.priority}`,
       timeoutMs: payload.timeout_s * 1000,
+      trace: job.trace?.traceparent,
       onStart: () => publishStarted(id),
     });
     this.#hold(id, { run, rows: payload.rows.length, score: job.score });
     try {
-      return await run.result;
+      const result = await run.result;
+      job.trace?.inferred(result, run.batchTraces);
+      return result;
     } finally {
       this.#letGo(id);
       this.#worker?.makeRoom(job);
@@ -261,8 +271,11 @@ export class InferConsumer {
       ...{ id, queue, lockToken, record: outcome.record, ttlMs: resultTtlMs },
       ...{ rows: payload.rows.length, tokens: payload.tokens, startTime: this.#virtualTime(score) },
       webhook: payload.webhook,
+      trace: job.trace?.traceparent ?? payload.traceparent,
     };
-    if (await storeResult(store, finished, log)) this.#measure(outcome);
+    const stored = await storeResult(store, finished, log);
+    job.trace?.stored(stored);
+    if (stored) this.#measure(outcome);
     else metrics.counters.results_refused.inc({ model });
   }
 
@@ -288,4 +301,10 @@ export class InferConsumer {
 function timesOf(timings: NonNullable<Job['timings']>) {
   const { queue_ms, tokenize_ms, batch_wait_ms, total_ms } = timings;
   return { waitMs: queue_ms + tokenize_ms + batch_wait_ms, totalMs: total_ms };
+}
+
+/** Why a job left this worker without an end. */
+function reasonOf(error: unknown): string {
+  if (error instanceof Canceled) return 'canceled';
+  return error instanceof GivenBack ? 'given_back' : 'internal';
 }

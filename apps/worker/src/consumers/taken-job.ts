@@ -1,6 +1,7 @@
 import { scoreOf } from '@headrace/shared/fair-order.ts';
 import type { Job } from 'bullmq';
 import { z } from 'zod';
+import type { JobTrace } from './job-trace.ts';
 
 /** A job out of its queue, locked; BullMQ's hash of it is read as far as we need it. */
 export interface TakenJob {
@@ -17,6 +18,8 @@ export interface TakenJob {
   attempts: number;
   /** How often the lock of a worker that held it ran out. */
   stalls: number;
+  /** Its spans in this worker, while tracing is on. */
+  trace?: JobTrace;
 }
 
 const FIELDS = 6;

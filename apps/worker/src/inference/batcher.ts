@@ -1,3 +1,4 @@
+import type { TraceSpan } from '@headrace/shared/tracing/tracing.ts';
 import type { Encoding } from './encoding.ts';
 import type { BatchOutcome, EncodingOutcome, TensorBatch } from './engine/tensor-batch.ts';
 import { type BatchLimits, RowShelf, type ShelvedRow } from './row-shelf.ts';
@@ -21,6 +22,8 @@ export interface BatchFacts {
   /** Tokens of its longest row. */
   longest: number;
   inferMs: number;
+  /** The span of the batch, while tracing is on. */
+  trace?: string | undefined;
 }
 
 /** One encoding on its way through the batcher. */
@@ -32,6 +35,8 @@ export interface BatcherRow {
   readonly flow: string;
   /** A row that has no result so long after it was handed to an engine has failed. */
   readonly timeoutMs: number;
+  /** The span of its job, while tracing is on. */
+  readonly trace?: string | undefined;
   /** The row is in a tensor batch now. */
   onDispatch(): void;
   onOutcome(outcome: EncodingOutcome, batch: BatchFacts): void;
@@ -64,6 +69,8 @@ interface BatcherOptions extends BatchLimits {
   /** A run that takes longer is killed. */
   runTimeoutMs: number;
   onBatch: (report: BatchReport) => void;
+  /** Begins the span of a batch of rows, while tracing is on. */
+  trace?: ((rows: readonly BatcherRow[]) => TraceSpan) | undefined;
   /** Milliseconds of a monotonic clock. */
   now?: () => number;
 }
@@ -266,12 +273,16 @@ export class Batcher {
       this.#running.set(row, now + row.timeoutMs);
       row.onDispatch();
     }
+    const span = this.#options.trace?.(rows);
     const tensorBatch = { encodings: rows.map(({ encoding }) => encoding), longest };
     const done = this.#options.runner.run(tensorBatch, this.#options.runTimeoutMs);
     // The engines were stopped: whoever stopped them has given these rows up.
     done.then(
-      (outcome) => this.#settle(rows, longest, outcome),
-      () => rows.forEach((row) => void this.#running.delete(row)),
+      (outcome) => this.#settle(rows, { longest, span }, outcome),
+      () => {
+        span?.end({ error: 'stopped' });
+        for (const row of rows) this.#running.delete(row);
+      },
     );
   }
 
@@ -292,8 +303,9 @@ export class Batcher {
     );
   }
 
-  #settle(rows: BatcherRow[], longest: number, { outcomes, inferMs }: BatchOutcome): void {
-    const facts = { rows: rows.length, longest, inferMs };
+  #settle(rows: BatcherRow[], batch: Dispatched, { outcomes, inferMs }: BatchOutcome): void {
+    const { longest, span } = batch;
+    const facts = { rows: rows.length, longest, inferMs, trace: span?.traceparent };
     this.#sharing.learn(rows.length * longest, inferMs);
     let tokens = 0;
     for (const [i, row] of rows.entries()) {
@@ -302,6 +314,26 @@ export class Batcher {
       if (!this.#running.delete(row) || outcome === undefined) continue;
       row.onOutcome(outcome, facts);
     }
-    this.#options.onBatch({ rows: rows.length, tokens, cells: rows.length * longest, inferMs });
+    const report = { rows: rows.length, tokens, cells: rows.length * longest, inferMs };
+    this.#options.onBatch(report);
+    if (span === undefined) return;
+    span.set(spanAttributes(report));
+    span.end();
   }
+}
+
+/** A tensor batch that an engine has. */
+interface Dispatched {
+  /** Tokens of its longest row. */
+  longest: number;
+  span: TraceSpan | undefined;
+}
+
+function spanAttributes({ rows, tokens, cells, inferMs }: BatchReport) {
+  return {
+    'headrace.rows': rows,
+    'headrace.tokens': tokens,
+    'headrace.cells': cells,
+    'headrace.infer_ms': inferMs,
+  };
 }

@@ -28,8 +28,8 @@ export function engineSpecOf(
 }
 
 /** An engine that stands for the model in benchmarks: answers of its width, but no inference. */
-export function nullEngineSpecOf(manifest: Manifest): NullEngineSpec {
-  return { kind: 'null', model: modelRef(manifest), width: widthOf(manifest) };
+export function nullEngineSpecOf(manifest: Manifest, cellsPerS: number): NullEngineSpec {
+  return { kind: 'null', model: modelRef(manifest), width: widthOf(manifest), cellsPerS };
 }
 
 /** Numbers that the engine gives for a row. */

@@ -8,6 +8,8 @@ interface RowOptions {
   startTime: number;
   flow: string;
   timeoutMs: number;
+  /** The span of its job, while tracing is on. */
+  trace: string | undefined;
   onDispatch: () => void;
   onSettled: () => void;
 }
@@ -65,12 +67,13 @@ export class InferenceRow {
   enqueue(tokenized: TokenizedRow): void {
     this.tokenizedMs = performance.now();
     this.#tokenized = tokenized;
-    const { startTime, flow, timeoutMs, onDispatch, batcher } = this.#options;
+    const { startTime, flow, timeoutMs, trace, onDispatch, batcher } = this.#options;
     this.#queued = tokenized.encodings.map((encoding, part) => ({
       encoding,
       startTime,
       flow,
       timeoutMs,
+      trace,
       onDispatch,
       onOutcome: (outcome, batch) => this.#receive(part, { outcome, batch }),
     }));

@@ -4,7 +4,9 @@ import type { Logger } from '@headrace/shared/logger.ts';
 import { type ModelFolder, modelRef } from '@headrace/shared/manifests.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import { type BoundTask, bindTask } from '@headrace/shared/tasks/index.ts';
+import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import type { ActivityMeter } from './activity-meter.ts';
+import { createBatchTrace } from './batch-trace.ts';
 import { Batcher, type BatchReport } from './batcher.ts';
 import { EnginePool } from './engine/engine-pool.ts';
 import type { EngineSpec } from './engine/protocol.ts';
@@ -18,6 +20,8 @@ import type { TokenizerPool } from './tokenizer/tokenizer-pool.ts';
 
 export interface RuntimeSettings {
   engine: 'onnx' | 'null';
+  /** Of each null engine; 0: any. */
+  nullCellsPerS: number;
   provider: ProviderName;
   deviceId: number;
   engines: number;
@@ -37,6 +41,7 @@ interface RuntimeDeps {
   tokenizers: TokenizerPool;
   metrics: Metrics;
   activity: ActivityMeter;
+  tracing?: Tracing | undefined;
   log: Logger;
 }
 
@@ -155,8 +160,8 @@ export class ModelRuntime {
   }
 
   #specOf(model: VerifiedModel): EngineSpec {
-    const { engine, provider, deviceId, threads } = this.#deps.settings;
-    if (engine === 'null') return nullEngineSpecOf(model.folder.manifest);
+    const { engine, nullCellsPerS, provider, deviceId, threads } = this.#deps.settings;
+    if (engine === 'null') return nullEngineSpecOf(model.folder.manifest, nullCellsPerS);
     return engineSpecOf(model, PROVIDERS[provider], { threads, deviceId });
   }
 
@@ -170,6 +175,7 @@ export class ModelRuntime {
       runTimeoutMs:
         runTimeoutMs || Math.max(SHORTEST_RUN_TIMEOUT_MS, RUN_TIMEOUT_FACTOR * largestMs),
       onBatch: (report) => this.#measure(report),
+      trace: createBatchTrace(this.#deps.tracing, this.ref),
     });
     this.#lateCheck = setInterval(() => batcher.failLate(performance.now()), LATE_CHECK_MS);
     return batcher;

@@ -36,6 +36,8 @@ export interface InferenceRequest {
   /** Whose rows these are, in the order of work. */
   flow: string;
   timeoutMs: number;
+  /** The span of the job, while tracing is on. */
+  trace?: string | undefined;
   /** Called once, when the first of the rows is handed to an engine. */
   onStart: () => void;
 }
@@ -104,6 +106,12 @@ export class InferenceRun {
     return this.#started;
   }
 
+  /** Spans of the tensor batches that its rows were in so far; none while tracing is off. */
+  get batchTraces(): string[] {
+    const traces = this.#rows.flatMap(({ batches }) => batches.map(({ trace }) => trace));
+    return [...new Set(traces)].filter((trace) => trace !== undefined);
+  }
+
   /** Drops the rows that have not run; results of the others are ignored. */
   abandon(reason: Error): void {
     this.#abandoned = true;
@@ -112,12 +120,13 @@ export class InferenceRun {
   }
 
   async #take(input: RowInput): Promise<void> {
-    const { parameters, startTime, flow, timeoutMs } = this.#request;
+    const { parameters, startTime, flow, timeoutMs, trace } = this.#request;
     const row = new InferenceRow({
       batcher: this.#deps.batcher,
       startTime,
       flow,
       timeoutMs,
+      trace,
       onDispatch: () => this.#start(),
       onSettled: () => this.#countDown(),
     });

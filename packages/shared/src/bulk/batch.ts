@@ -76,6 +76,8 @@ export const BatchDefinitionSchema = z.object({
   output_ttl_s: z.number().nullable().default(null),
   /** Who is told of its end. */
   webhook: WebhookTargetSchema.nullable().default(null),
+  /** The span of the request that created it, while tracing is on. */
+  traceparent: z.string().optional(),
 });
 export type BatchDefinition = z.infer<typeof BatchDefinitionSchema>;
 

@@ -8,11 +8,11 @@
 -- then for each record that calls back when it is written: its place among the records from 1, bytes
 -- before the job in its JSON, key of the delivery, the tenant's list of them, prefix of BullMQ's keys
 -- of their queue, timestamp in ISO 8601, and fields of the delivery: id, message, tenant, url, type,
--- of, created_ms, ttl_ms
+-- of, created_ms, ttl_ms, traceparent or ''
 -- Returns 1 for each record that was written, 0 for each that was refused or is none.
 -- @include add-delivery
 local FIELDS = 7
-local CALLBACK_FIELDS = 14
+local CALLBACK_FIELDS = 15
 local written = {}
 local ids = {}
 local last = ''
@@ -54,6 +54,7 @@ for at = 4 + (#KEYS - 4) * FIELDS, #ARGV, CALLBACK_FIELDS do
     addDelivery({ key = ARGV[at + 2], index = ARGV[at + 3], queue = ARGV[at + 4] }, {
       id = ARGV[at + 6], message = ARGV[at + 7], tenant = ARGV[at + 8], url = ARGV[at + 9],
       type = kind, of = ARGV[at + 11], created_ms = ARGV[at + 12], ttl_ms = ARGV[at + 13],
+      traceparent = ARGV[at + 14] ~= '' and ARGV[at + 14] or nil,
       body = '{"type":"' .. kind .. '","timestamp":"' .. ARGV[at + 5] .. '","data":'
         .. string.sub(json, ARGV[at + 1] + 1, -2) .. '}',
     })

@@ -31,6 +31,7 @@ if ARGV[4] ~= '' then
     addDelivery({ key = ARGV[6], index = ARGV[7] .. batch.tenant, queue = ARGV[8] }, {
       id = ARGV[9], message = ARGV[10], tenant = batch.tenant, url = webhook.url, type = kind,
       of = ARGV[3], created_ms = ARGV[11], ttl_ms = webhook.ttl_s * 1000,
+      traceparent = batch.traceparent,
     })
   end
 end

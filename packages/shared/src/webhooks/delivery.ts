@@ -39,6 +39,8 @@ export const DeliveryStateSchema = z.object({
   attempt_count: z.coerce.number(),
   next_ms: time,
   settled_ms: time,
+  /** The span that led to it, while tracing is on. */
+  traceparent: z.string().nullable().default(null),
 });
 export type DeliveryState = z.infer<typeof DeliveryStateSchema>;
 

@@ -7,6 +7,7 @@ import type { WebhookTarget } from './webhook-target.ts';
 interface FinishedCallback {
   record: JobRecord;
   webhook: WebhookTarget;
+  trace: string | undefined;
 }
 
 /**
@@ -16,7 +17,7 @@ interface FinishedCallback {
  */
 export function callbackArgs(
   keys: Keyspace,
-  { record, webhook }: FinishedCallback,
+  { record, webhook, trace }: FinishedCallback,
 ): (string | number)[] | null {
   const { job, tenant } = record;
   const type = `job.${job.status}`;
@@ -27,5 +28,6 @@ export function callbackArgs(
     ...[bytesBeforeJob(record), keys.delivery(delivery), keys.deliveries(tenant)],
     ...[keys.bull(WEBHOOKS_QUEUE, ''), new Date(createdMs).toISOString()],
     ...[delivery, message, tenant, webhook.url, type, job.id, createdMs, webhook.ttl_s * 1000],
+    trace ?? '',
   ];
 }

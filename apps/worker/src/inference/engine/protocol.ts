@@ -26,6 +26,8 @@ export interface NullEngineSpec {
   kind: 'null';
   model: string;
   width: number;
+  /** As fast as which it pretends to be; 0: it answers at once. */
+  cellsPerS: number;
 }
 
 interface LoadRequest {

@@ -74,7 +74,10 @@ export class ActivityWindow {
   /** One report that is as old as the window or older is kept. */
   #withNew(key: string, next: Seen): Seen[] {
     const list = this.#seen.get(key) ?? [];
-    if (list.at(-1)?.atMs === next.atMs) return list;
+    const last = list.at(-1);
+    if (last?.atMs === next.atMs) return list;
+    // The clock of the worker was set back: nothing before can be compared with what comes.
+    if (last !== undefined && next.atMs < last.atMs) return [next];
     const all = [...list, next];
     const base = all.findLastIndex(({ atMs }) => atMs <= next.atMs - this.#longestMs);
     return all.slice(Math.max(0, base));

@@ -53,13 +53,21 @@ async function readReports(
   const live = new Map<string, Record<string, number>>();
   const gone: string[] = [];
   for (const [process, json] of Object.entries(await redis.hgetall(keys.apis))) {
-    const report = ReportSchema.safeParse(JSON.parse(json));
+    const report = ReportSchema.safeParse(parseJson(json));
     if (report.success && nowMs - report.data.at_ms < REPORT_TTL_MS) {
       live.set(process, report.data.errors);
     } else gone.push(process);
   }
   if (gone.length > 0) await redis.hdel(keys.apis, ...gone);
   return live;
+}
+
+function parseJson(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return null;
+  }
 }
 
 interface Noted {

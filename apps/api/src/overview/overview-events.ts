@@ -11,8 +11,8 @@ interface OverviewEventsOptions {
   onClose: () => void;
 }
 
-/** The caller's key is looked at again so often; a stream may be open for days. */
-const CHECK_EVERY_MS = 2_000;
+/** The caller's key is looked at again so often, in memory; a stream may be open for days. */
+const CHECK_EVERY_MS = 500;
 const HEARTBEAT_MS = 15_000;
 /** Whoever does not read for so many events is cut off; the client comes back for the rest. */
 const MOST_UNREAD = 30;

@@ -1,15 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import type { Metrics } from '@headrace/shared/metrics.ts';
-import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
-import type { Keyspace } from '@headrace/shared/queues.ts';
-import type { Redis } from 'ioredis';
-import type { Admission } from '../admission.ts';
-import type { BacklogView } from '../backlog-view.ts';
-import type { WorkersView } from '../workers-view.ts';
-import { ActivityWindow } from './activity-window.ts';
-import { createErrorCounts, ErrorWindow } from './error-counts.ts';
 import { createHistory } from './history.ts';
-import { forTenants, measured, type OverviewSample, rounded } from './sample.ts';
+import { forTenants, type OverviewSample } from './sample.ts';
+import { createSampler, type SamplerDeps } from './sampler.ts';
 
 /** Who sees what: all of it, or what is nobody's secret. */
 export type Sight = 'all' | 'models';
@@ -21,24 +12,18 @@ type Watcher = (event: OverviewEvent, sample: OverviewSample) => void;
 /** What all of Headrace is doing, for those who look. */
 export interface Overview {
   /** The steps of the last quarter of an hour, oldest first, and the last seconds. */
-  read(sight: Sight): Promise<{ history: OverviewSample[]; now: OverviewSample | null }>;
+  read(sight: Sight): Promise<{ history: OverviewSample[]; now: OverviewSample }>;
   /** Calls back about once a second. @returns how to end it */
   watch(sight: Sight, watcher: Watcher): () => void;
-  /** Ends all watching: the process stops. */
-  stop(): Promise<void>;
+  /** Calls back when the process stops, at once if it does. @returns how to take that back */
   onStop(callback: () => void): () => void;
+  /** Ends all watching. */
+  stop(): Promise<void>;
   /** Looks once a second while somebody watches, else once in a step. */
   tick(): Promise<void>;
 }
 
-interface OverviewDeps {
-  redis: Redis;
-  keys: Keyspace;
-  models: ModelCatalogue;
-  workers: WorkersView;
-  backlogs: BacklogView;
-  admission: Admission;
-  metrics: Metrics;
+interface OverviewDeps extends SamplerDeps {
   now?: () => number;
 }
 
@@ -47,112 +32,84 @@ export const STEP_S = 5;
 const STEP_MS = STEP_S * 1000;
 /** Of what is said each second: short enough to be of this moment, long enough not to jump. */
 const NOW_MS = 2_000;
+/** Who reads while nobody watches is given nothing older. */
+const FRESH_MS = 1_000;
 
 export function createOverview(deps: OverviewDeps): Overview {
-  const { workers, now = Date.now } = deps;
-  const activity = new ActivityWindow(STEP_MS);
-  const errors = new ErrorWindow(STEP_MS);
-  const errorCounts = createErrorCounts({ ...deps, id: randomUUID() });
+  const { now = Date.now } = deps;
+  const sampler = createSampler(deps, STEP_MS);
   const history = createHistory({ ...deps, stepS: STEP_S });
   const watchers = new Map<Watcher, Sight>();
   const stops = new Set<() => void>();
+  let stopped = false;
+  let looking: Promise<OverviewSample> | null = null;
   let current: OverviewSample | null = null;
-  let lastStep = stepOf(now());
-  const seen = (sight: Sight, sample: OverviewSample) =>
-    sight === 'all' ? sample : forTenants(sample);
+  let lastStep: number | null = null;
 
   function tell(event: OverviewEvent, sample: OverviewSample): void {
-    const views = { all: sample, models: forTenants(sample) };
-    for (const [watcher, sight] of watchers) watcher(event, views[sight]);
+    for (const [watcher, sight] of [...watchers]) watcher(event, seenWith(sight, sample));
   }
 
-  async function look(nowMs: number): Promise<void> {
-    const [counts] = await Promise.all([errorCounts.read(nowMs), workers.tick()]);
-    activity.note(workers.reports(), nowMs);
-    errors.note(counts, nowMs);
+  /** Whoever wants to look while another looks shares what is seen. */
+  function look(nowMs: number): Promise<OverviewSample> {
+    looking ??= sampler
+      .look(nowMs)
+      .then(() => {
+        current = sampler.sample(NOW_MS);
+        tell('now', current);
+        return current;
+      })
+      .finally(() => {
+        looking = null;
+      });
+    return looking;
   }
 
   return {
     async read(sight) {
-      const steps = await history.read(now());
+      const nowMs = now();
+      const known = current !== null && nowMs - current.at * 1000 < FRESH_MS ? current : null;
+      const [steps, sample] = await Promise.all([history.read(nowMs), known ?? look(nowMs)]);
       return {
-        history: steps.map((sample) => seen(sight, sample)),
-        now: current && seen(sight, current),
+        history: steps.map((step) => seenWith(sight, step)),
+        now: seenWith(sight, sample),
       };
     },
     watch(sight, watcher) {
       watchers.set(watcher, sight);
-      if (current !== null) watcher('now', seen(sight, current));
+      if (current !== null) watcher('now', seenWith(sight, current));
       return () => void watchers.delete(watcher);
     },
     onStop(callback) {
       stops.add(callback);
+      if (stopped) queueMicrotask(callback);
       return () => void stops.delete(callback);
     },
     async stop() {
+      stopped = true;
       for (const callback of [...stops]) callback();
-      if (deps.redis.status === 'ready') await errorCounts.forget().catch(() => undefined);
+      // Else it would say again what is taken back.
+      await looking?.catch(() => undefined);
+      if (deps.redis.status === 'ready') await sampler.forget().catch(() => undefined);
     },
     async tick() {
       const nowMs = now();
-      const step = stepOf(nowMs);
-      if (watchers.size === 0 && step === lastStep) return;
+      const step = Math.floor(nowMs / STEP_MS);
+      if (stopped || (watchers.size === 0 && step === lastStep)) return;
       await look(nowMs);
-      const sampled = { ...deps, activity, errors };
-      current = sampleOf(sampled, { windowMs: NOW_MS, nowMs });
-      tell('now', current);
+      const isFirst = lastStep === null;
       if (step === lastStep) return;
       lastStep = step;
-      const point = { ...sampleOf(sampled, { windowMs: STEP_MS, nowMs }), at: step * STEP_S };
+      // What was done before the first look is not known.
+      if (isFirst) return;
+      // Steps begin at the same times in all processes.
+      const point = { ...sampler.sample(STEP_MS), at: step * STEP_S };
       tell('point', point);
       await history.add(point);
     },
   };
 }
 
-/** Steps are the same in all processes. */
-function stepOf(nowMs: number): number {
-  return Math.floor(nowMs / STEP_MS);
-}
-
-interface Sampled extends OverviewDeps {
-  activity: ActivityWindow;
-  errors: ErrorWindow;
-}
-
-function sampleOf(
-  { models, workers, backlogs, admission, activity, errors }: Sampled,
-  { windowMs, nowMs }: { windowMs: number; nowMs: number },
-): OverviewSample {
-  const failedJobs = new Map<string, number>();
-  const { usedBytes, maxBytes } = admission.memory();
-  const sampled = models.all.map((model) => {
-    const { rows, tokens } = backlogs.of(model.queue);
-    const { jobs: chunks } = backlogs.of(model.bulkQueue);
-    const drainS = backlogs.drainSeconds(model);
-    const recent = activity.over(model.ref, { windowMs, nowMs });
-    for (const [code, count] of recent.errors) {
-      failedJobs.set(code, (failedJobs.get(code) ?? 0) + count);
-    }
-    return {
-      model: model.ref,
-      workers: workers.readyWorkers(model.ref),
-      backlog: {
-        ...{ rows, tokens, chunks: chunks.queued + chunks.delayed + chunks.running },
-        drain_s: drainS === null ? null : rounded(drainS, 1),
-        oldest_s: rounded(backlogs.oldestAgeS(model.queue), 1),
-      },
-      ...measured(recent),
-    };
-  });
-  return {
-    at: nowMs / 1000,
-    models: sampled,
-    redis: { used_bytes: usedBytes, max_bytes: maxBytes || null },
-    errors: [...listed(failedJobs, 'job'), ...listed(errors.over(windowMs), 'request')],
-  };
-}
-
-function listed(counts: Map<string, number>, of: 'job' | 'request') {
-  return [...counts].map(([code, count]) => ({ code, of, count }));
+function seenWith(sight: Sight, sample: OverviewSample): OverviewSample {
+  return sight === 'all' ? sample : forTenants(sample);
 }

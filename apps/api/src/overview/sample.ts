@@ -34,8 +34,11 @@ const ModelSample = z.object({
     tokens: z.number(),
     chunks: z.int().describe('Of batches, as far as they were handed out.'),
     drain_s: z.number().nullable().describe('Seconds that all ready workers need for it.'),
-    oldest_s: z.number().describe('Age of the job that is next.'),
+    oldest_s: z.number().nullable().describe('Age of the job that is next.'),
   }),
+  bulk: z
+    .object({ rows: z.int(), tokens: z.int(), drain_s: z.number().nullable() })
+    .describe('What is left of the batches that are being worked on.'),
   traffic: Traffic.nullable(),
   engines: Engines.nullable(),
 });
@@ -55,12 +58,17 @@ export type OverviewSample = z.infer<typeof OverviewSampleSchema>;
 
 /**
  * What a key without the scope `admin` may know of the traffic of all tenants: no more than
- * `/v1/models` tells it.
+ * `/v1/models` and `/v1/scaling` tell it.
  */
 export function forTenants(sample: OverviewSample): OverviewSample {
   return {
     at: sample.at,
-    models: sample.models.map((model) => ({ ...model, traffic: null, engines: null })),
+    models: sample.models.map((model) => ({
+      ...model,
+      backlog: { ...model.backlog, oldest_s: null },
+      traffic: null,
+      engines: null,
+    })),
     redis: null,
     errors: null,
   };

@@ -1,9 +1,10 @@
 import { z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import type { AppDeps } from '../app.ts';
-import { answer, answerJson } from '../middleware/answer.ts';
+import { answer } from '../middleware/answer.ts';
 import type { ApiEnv } from '../middleware/api-env.ts';
 import { callerOf } from '../middleware/caller.ts';
+import { answerCompressedJson } from '../middleware/compressed-answer.ts';
 import { expectNoQuery } from '../middleware/query.ts';
 import { type Sight, STEP_S } from '../overview/overview.ts';
 import { overviewEvents } from '../overview/overview-events.ts';
@@ -20,7 +21,7 @@ const OverviewSchema = z
       .describe('`models` for keys without the scope admin: no figures of all tenants together.'),
     step_s: z.number().describe('Length of a step of the history.'),
     history: z.array(OverviewSampleSchema).describe('Of the last 15 minutes, oldest first.'),
-    now: OverviewSampleSchema.nullable().describe('Of the last two seconds.'),
+    now: OverviewSampleSchema.describe('Of the last two seconds.'),
   })
   .meta({ id: 'Overview' });
 export type OverviewAnswer = z.infer<typeof OverviewSchema>;
@@ -37,14 +38,14 @@ export function addOverviewRoutes(app: ApiApp, deps: AppDeps): void {
       summary: 'What Headrace does, and did in the last 15 minutes',
       tags: TAGS,
       answers: { 200: json('Its steps and the last seconds.', OverviewSchema) },
-      errors: ['invalid_request', 'storage_nearly_full'],
+      errors: ['invalid_request', 'storage_nearly_full', 'redis_unavailable'],
     },
     async (c) => {
       expectNoQuery(c);
       const sight = sightOf(c);
       const { history, now } = await overview.read(sight);
       const read: OverviewAnswer = { object: 'overview', sight, step_s: STEP_S, history, now };
-      return answerJson(c, read);
+      return answerCompressedJson(c, read);
     },
   );
   addRoute(

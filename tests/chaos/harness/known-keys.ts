@@ -28,7 +28,8 @@ const KEYS: Record<string, string[]> = {
   string: [
     ...[`job:job_${ID}`, `file:file-${ID}`, 'keys-demanded', 'expiry-turn', `rate:key_${ID}`],
     ...['once:[\\w-]{43}', `webhook-secrets:${TENANT}`, `(?:${JOB_OF_A_QUEUE}):lock`],
-    ...[`speed:${MODEL}`, `${QUEUE}:(?:id|stalled-check|pc)`],
+    `${QUEUE}:(?:id|stalled-check|pc)`,
+    `speed:${MODEL}`,
   ],
   zset: [
     ...[`(?:jobs|files|batches|deliveries|webhook-endpoints):${TENANT}`, '(?:live|ended)-batches'],

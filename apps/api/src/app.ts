@@ -21,6 +21,7 @@ import { createErrorRenderer, type RenderError } from './middleware/errors.ts';
 import { createNotFound } from './middleware/not-found.ts';
 import { requestScope } from './middleware/request-scope.ts';
 import { traceRequests } from './middleware/trace-requests.ts';
+import type { Overview } from './overview/overview.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { addBatchRoutes } from './routes/batches.ts';
 import { addDocRoutes } from './routes/docs.ts';
@@ -29,12 +30,14 @@ import { addJobEventRoutes } from './routes/job-events.ts';
 import { addJobRoutes } from './routes/jobs.ts';
 import { addKeyRoutes } from './routes/keys.ts';
 import { addModelRoutes } from './routes/models.ts';
+import { addOverviewRoutes } from './routes/overview.ts';
 import { addPredictRoute } from './routes/predict.ts';
 import { addProbeRoutes } from './routes/probes.ts';
 import { addScalingRoute } from './routes/scaling.ts';
 import { addTenantRoutes } from './routes/tenants.ts';
 import { addWebhookRoutes } from './routes/webhooks.ts';
 import type { ReadScaling } from './scaling.ts';
+import type { StreamSlots } from './stream-slots.ts';
 import type { Webhooks } from './webhooks.ts';
 import type { WorkersView } from './workers-view.ts';
 
@@ -45,7 +48,6 @@ export interface HttpLimits {
   maxRows: number;
   maxWaitS: number;
   predictTimeoutS: number;
-  maxStreams: number;
 }
 
 export interface AppOptions {
@@ -56,6 +58,8 @@ export interface AppOptions {
   batches: Batches;
   webhooks: Webhooks;
   hub: FinishedHub;
+  streams: StreamSlots;
+  overview: Overview;
   keyring: Keyring;
   keys: Keys;
   models: ModelCatalogue;
@@ -99,6 +103,7 @@ export function createApp(options: AppOptions): ApiApp {
   addScalingRoute(app, deps);
   addKeyRoutes(app, deps);
   addTenantRoutes(app, deps);
+  addOverviewRoutes(app, deps);
   addProbeRoutes(app, deps);
   addDocRoutes(app);
   app.notFound(createNotFound(() => app.routes, renderError));

@@ -15,7 +15,14 @@ const JOB_OF_A_QUEUE = [
 const KEYS: Record<string, string[]> = {
   hash: [
     ...[`batch(?:-chunks)?:batch_${ID}`, `api-key:key_${ID}`, `order:(?:infer|bulk)\\.${MODEL}`],
-    ...['tenants', 'workers', `delivery:whd_${ID}`, `webhook-endpoint:whe_${ID}`],
+    ...[
+      'tenants',
+      'workers',
+      'apis',
+      'overview',
+      `delivery:whd_${ID}`,
+      `webhook-endpoint:whe_${ID}`,
+    ],
     ...[JOB_OF_A_QUEUE, `${QUEUE}:meta`],
   ],
   string: [

@@ -8,6 +8,7 @@ import { type Document, makeDocuments, SPREAD } from './documents.ts';
 import { openEncoder } from './encode.ts';
 import { idleMinilm, idleOverhead } from './idle.ts';
 import { nullEngine } from './null-engine.ts';
+import { overview } from './overview.ts';
 import { type Figure, findModel, type Part } from './part.ts';
 import { readiness } from './ready.ts';
 import { saturationOf } from './saturation.ts';
@@ -29,6 +30,7 @@ export const PARTS = {
   submit: submitInProcess,
   submit_http: submitOverHttp,
   ready: readiness,
+  overview,
   capacity_speed: capacitySpeed,
   capacity_memory: capacityMemory,
 } as const satisfies Record<string, Part>;

@@ -137,6 +137,7 @@ describe('under the rights of their users', () => {
     assert.equal((await call('GET', '/v1/jobs?limit=5')).status, 200);
     assert.equal((await call('GET', '/v1/models')).status, 200);
     assert.equal((await call('GET', '/v1/scaling/tiny-classifier')).status, 200);
+    assert.equal((await call('GET', '/v1/overview')).status, 200);
     assert.equal((await call('DELETE', `/v1/jobs/${job.id}`)).status, 204);
     const late = await submit({ model: 'tiny-hanger', input: 'please hang now', timeout_s: 1 });
     assert.equal(late.status, 'failed');

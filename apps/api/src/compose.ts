@@ -68,7 +68,7 @@ const TICK_MS = {
   admission: 250,
   workers: 2_000,
   backlogs: 1_000,
-  overview: 1_000,
+  overview: 700,
   keyUse: 5_000,
   expiredJobs: 5_000,
   indexTrim: 60_000,

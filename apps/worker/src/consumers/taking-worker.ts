@@ -96,10 +96,11 @@ export class TakingWorker extends Worker<unknown, void> {
 
   /** Has a job that was not begun come again later, to whichever worker takes it then. */
   async putOff({ id, lockToken }: TakenJob, delayMs: number): Promise<void> {
+    const { keys, queue } = this.#options;
+    const hash = keys.bull(queue, id);
+    if ((await this.#putOff([2, `${hash}:lock`, hash, lockToken])) !== 1) return;
     const job = await Job.fromId(this, id);
     await job?.moveToDelayed(Date.now() + delayMs, lockToken);
-    const { keys, queue } = this.#options;
-    await this.#putOff([2, keys.bull(queue, 'delayed'), keys.bull(queue, id), id]);
   }
 
   /** Has BullMQ try a job again after its back-off, unless it was tried often enough. */

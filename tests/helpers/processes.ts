@@ -53,7 +53,8 @@ export async function startApi({ env }: ServiceOptions): Promise<ApiProcess> {
   const service = await startService({
     script: 'apps/api/src/main.ts',
     readyEvent: 'api.listening',
-    env: { PORT: '0', ...env },
+    // Clients of tests keep connections, and are done before it stops.
+    env: { PORT: '0', HEADRACE_LINGER_MS: '0', ...env },
   });
   const port = Number(service.ready.port);
   return Object.assign(service, { port, url: `http://127.0.0.1:${port}` });

@@ -139,7 +139,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
       start();
       await connected(redis);
       await admitHost(config, access.keyring);
-      lifecycle.push('http', () => drain(server, hub, config.HEADRACE_DRAIN_S * 1000));
+      lifecycle.push('http', () => drain(server, hub, config));
       return listen(server, { host: config.HOST, port: config.PORT });
     },
     stop() {
@@ -292,9 +292,11 @@ async function connected(redis: Redis): Promise<void> {
 }
 
 /** Requests may end by themselves for a while; then those who wait are answered as things stand. */
-async function drain(server: Server, hub: FinishedHub, drainMs: number): Promise<void> {
+async function drain(server: Server, hub: FinishedHub, config: ApiConfig): Promise<void> {
+  const drainMs = config.HEADRACE_DRAIN_S * 1000;
+  const lingerMs = Math.min(drainMs, config.HEADRACE_LINGER_MS);
   const timer = setTimeout(() => hub.release(), drainMs);
-  await closeServer(server, drainMs + RELEASE_MS);
+  await closeServer(server, { lingerMs, deadlineMs: drainMs + RELEASE_MS });
   clearTimeout(timer);
 }
 

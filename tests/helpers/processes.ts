@@ -56,7 +56,8 @@ export async function startApi({ env, folder }: ServiceOptions): Promise<ApiProc
     script: 'apps/api/src/main.ts',
     readyEvent: 'api.listening',
     folder,
-    env: { PORT: '0', ...env },
+    // Clients of tests keep connections, and are done before it stops.
+    env: { PORT: '0', HEADRACE_LINGER_MS: '0', ...env },
   });
   const port = Number(service.ready.port);
   return Object.assign(service, { port, url: `http://127.0.0.1:${port}` });

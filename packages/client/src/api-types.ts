@@ -58,6 +58,7 @@ export type ErrorCode =
   | 'non_finite_output'
   | 'out_of_memory'
   | 'attempts_exhausted'
+  | 'unsupported_payload'
   | 'expired'
   | 'canceled';
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { Agent, get, IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { JobSchema } from '@headrace/shared/jobs.ts';
@@ -212,6 +214,26 @@ describe('on SIGTERM', () => {
     assert.deepEqual(await stopped, { code: 0, signal: null });
     assert.ok(own.logs.some((record) => record.event === 'api.stopped' && record.clean === true));
     assert.deepEqual(own.otherOutput, []);
+  });
+
+  test('a kept connection is used once more, told to close, and then nothing is left', async (t) => {
+    const waits = { HEADRACE_DRAIN_S: '30', HEADRACE_LINGER_MS: '30000' };
+    const own = await startApi({ env: { ...environment(), ...waits } });
+    t.after(() => own.kill9());
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const ask = async () => {
+      const [answer] = await once(get(`${own.url}/health`, { agent }), 'response');
+      assert.ok(answer instanceof IncomingMessage);
+      const seen = { port: answer.socket.localPort, connection: answer.headers.connection };
+      await text(answer);
+      return seen;
+    };
+    const { port, connection } = await ask();
+    assert.equal(connection, 'keep-alive');
+    const stopped = own.stop();
+    while (!(await (await fetch(`${own.url}/ready`)).text()).includes('stopping')) await sleep(10);
+    assert.deepEqual(await ask(), { port, connection: 'close' });
+    assert.deepEqual(await stopped, { code: 0, signal: null });
   });
 });
 

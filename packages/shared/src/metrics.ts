@@ -15,6 +15,7 @@ const COUNTERS = {
   jobs_submitted: ['Jobs accepted', ['model', 'priority']],
   jobs_finished: ['Jobs that reached a terminal state', ['model', 'status', 'code']],
   results_refused: ['Results of jobs that had come to their end by then', ['model']],
+  jobs_put_off: ['Takes of jobs that only a newer worker can read', ['model']],
   rows: ['Rows inferred', ['model']],
   tokens: ['Tokens inferred', ['model']],
   cells: ['Cells of tensor batches: real ones hold a token, padded ones do not', ['model', 'kind']],

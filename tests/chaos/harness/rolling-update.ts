@@ -22,23 +22,25 @@ export class RollingUpdate {
   readonly #stack: Stack;
   readonly #balancer: ServiceBalancer;
   readonly #apis: ApiProcess[] = [];
-  readonly #apiEnv: Record<string, string>;
 
-  constructor(stack: Stack, balancer: ServiceBalancer, apiEnv: Record<string, string>) {
+  constructor(stack: Stack, balancer: ServiceBalancer) {
     this.#stack = stack;
     this.#balancer = balancer;
-    this.#apiEnv = apiEnv;
   }
 
-  /** Of these that live. */
-  get apis(): readonly ApiProcess[] {
-    return this.#apis;
+  /** How many serve. */
+  get apis(): number {
+    return this.#apis.length;
+  }
+
+  /** Has an API serve, once it is ready. */
+  async take(api: ApiProcess): Promise<void> {
+    await this.#balancer.add(api.url);
+    this.#apis.push(api);
   }
 
   async addApi(): Promise<void> {
-    const api = await this.#stack.startApi(this.#apiEnv);
-    await this.#balancer.add(api.url);
-    this.#apis.push(api);
+    await this.take(await this.#stack.startApi({}));
   }
 
   async replaceApi(): Promise<void> {

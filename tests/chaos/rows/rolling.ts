@@ -14,16 +14,17 @@ import { createTexts } from '../harness/texts.ts';
 
 interface Amount {
   jobsPerS: number;
-  /** Of all processes, two of each part; 0.5: one of each. */
+  /** Processes of each part. */
+  replicas: number;
+  /** How often each process is replaced. */
   rounds: number;
 }
 
 const AMOUNTS: Record<Scale, Amount> = {
-  short: { jobsPerS: 100, rounds: 0.5 },
-  quick: { jobsPerS: 200, rounds: 2 },
-  long: { jobsPerS: 200, rounds: 10 },
+  short: { jobsPerS: 100, replicas: 1, rounds: 1 },
+  quick: { jobsPerS: 200, replicas: 2, rounds: 2 },
+  long: { jobsPerS: 200, replicas: 2, rounds: 10 },
 };
-const REPLICAS = 2;
 const CALLBACK_PATH = '/rolling';
 /** Of a pod of `k8s/base`. */
 const GRACE_MS = { api: 20_000, worker: 40_000, dispatcher: 20_000 };
@@ -38,8 +39,8 @@ export const rolling: ChaosRow = {
     ...['callbacks_lost', 'submit_p99_ms', 'total_p99_ms'],
   ],
   async run({ say }, scale) {
-    const { jobsPerS, rounds } = AMOUNTS[scale];
-    await using system = await startSystem();
+    const { jobsPerS, replicas, rounds } = AMOUNTS[scale];
+    await using system = await startSystem(replicas);
     const { stack, balancer, update, receiver } = system;
     const load = new SteadyLoad({
       ...{ url: balancer.url, jobsPerS, next: createTexts(7) },
@@ -47,7 +48,7 @@ export const rolling: ChaosRow = {
     });
     const began = performance.now();
     await stack.observer.untilMoreFinished(jobsPerS / 2);
-    for (let round = 1; round <= rounds * REPLICAS; round++) {
+    for (let round = 1; round <= rounds * replicas; round++) {
       await Promise.all([update.replaceApi(), update.replaceWorker(), update.replaceDispatcher()]);
       say(`${update.replacements.length} replaced, ${load.submitted} jobs, ${load.failed} failed`);
     }
@@ -62,7 +63,7 @@ export const rolling: ChaosRow = {
 
 type System = Awaited<ReturnType<typeof startSystem>>;
 
-async function startSystem() {
+async function startSystem(replicas: number) {
   await using undo = new AsyncDisposableStack();
   const receiver = await startReceiver();
   undo.defer(() => receiver.stop());
@@ -71,17 +72,19 @@ async function startSystem() {
   const balancer = undo.use(await startServiceBalancer());
   const stack: Stack = undo.use(
     await startStack({
-      ...{ models: ['tiny-classifier'], workers: REPLICAS, dispatchers: REPLICAS },
+      ...{ models: ['tiny-classifier'], workers: replicas, dispatchers: replicas },
       env: {
+        // As in service; tests have it at 0.
+        HEADRACE_LINGER_MS: String(parseConfig({}).HEADRACE_LINGER_MS),
         HEADRACE_BLOBS: folder,
         HEADRACE_WEBHOOK_ALLOW: '127.0.0.1',
         HEADRACE_WEBHOOK_PORTS: String(receiver.port),
       },
     }),
   );
-  const linger = String(parseConfig({}).HEADRACE_LINGER_MS);
-  const update = new RollingUpdate(stack, balancer, { HEADRACE_LINGER_MS: linger });
-  await Promise.all(Array.from({ length: REPLICAS }, () => update.addApi()));
+  const update = new RollingUpdate(stack, balancer);
+  await update.take(stack.api);
+  while (update.apis < replicas) await update.addApi();
   const kept = undo.move();
   return {
     ...{ stack, balancer, update, receiver },

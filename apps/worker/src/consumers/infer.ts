@@ -210,13 +210,14 @@ export class InferConsumer {
   async #leaveToNewer(job: TakenJob, head: JobHead): Promise<void> {
     const worker = this.#worker;
     if (worker === null) return;
-    const { store, log } = this.#deps;
+    const { store, model, metrics, log } = this.#deps;
     const { id } = job;
     if (job.starts > 1 && (await store.read(id)) !== null) return this.#forget(job);
     const times = await worker.timesPutOff(job);
     const outcome = endOfUnread(this.#facts(job, head), times);
     if (outcome !== null) return this.#store(job, head, outcome);
     await worker.putOff(job, putOffDelayMs(times));
+    metrics.counters.jobs_put_off.inc({ model });
     this.#sayUnread('unread', (swallowed) => {
       const reason = newerNeeded('job', 'worker', head.v);
       log.warn({ event: 'job.put_off', id, reason, times, swallowed }, 'job waits');

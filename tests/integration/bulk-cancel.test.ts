@@ -13,6 +13,7 @@ import { newBatchId, newFileId } from '@headrace/shared/ids.ts';
 import { createInputs } from '@headrace/shared/inputs/index.ts';
 import { createLogger } from '@headrace/shared/logger.ts';
 import { readModelsDir } from '@headrace/shared/manifests.ts';
+import { createMetrics } from '@headrace/shared/metrics.ts';
 import { createModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import { bulkQueueName, type ChunkPayload, createKeyspace } from '@headrace/shared/queues.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
@@ -119,8 +120,10 @@ test('a batch that is cancelled has no more runs than the engines hold', async (
   const queue = new Queue(queueName, { connection: redis, prefix });
   const events = new QueueEvents(queueName, { connection: redis, prefix });
   const blobs = await openBlobStore(folder);
+  const metrics = createMetrics();
   const consumer = new BulkConsumer({
     ...{ model: MODEL, variant: 'fp32', prefix, redis, blobs, batches: store, log, pipeline },
+    metrics,
     inputs: createInputs({ blobs, blobsUrl: folder, allowed: undefined }),
     resolve: oneModel(models, () => MODEL),
     ...{ chunks: 2, rowTimeoutMs: 60_000 },
@@ -130,6 +133,7 @@ test('a batch that is cancelled has no more runs than the engines hold', async (
     await Promise.all([queue.close(), events.close()]);
     batcher.stop();
     redis.disconnect();
+    metrics.stop();
   });
   await events.waitUntilReady();
   consumer.start();

@@ -4,10 +4,11 @@ import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { FileStore } from '@headrace/shared/files.ts';
 import { createInputs } from '@headrace/shared/inputs/index.ts';
 import { startInterval } from '@headrace/shared/interval.ts';
+import { JobStore } from '@headrace/shared/job-store.ts';
 import { Lifecycle } from '@headrace/shared/lifecycle.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import { readModelsDir } from '@headrace/shared/manifests.ts';
-import { createMetrics } from '@headrace/shared/metrics.ts';
+import { createMetrics, type Metrics } from '@headrace/shared/metrics.ts';
 import { createModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import { startProbes } from '@headrace/shared/probes.ts';
 import {
@@ -30,6 +31,7 @@ import { createAssemble } from './consumers/assemble.ts';
 import { startBatchConsumer } from './consumers/batch-consumer.ts';
 import { createPlan } from './consumers/plan.ts';
 import { createPartsSweep, createSweep } from './consumers/sweep.ts';
+import { createQueueGauges, setBatchGauge } from './gauges.ts';
 import { startWebhooks } from './webhooks/start.ts';
 
 export interface DispatcherService {
@@ -41,6 +43,7 @@ export interface DispatcherService {
 
 export const STOP_DEADLINE_MS = 10_000;
 const ADVANCE_MS = 250;
+const COUNT_MS = 5_000;
 
 /** Builds a dispatcher from its configuration and starts it. */
 export async function compose(config: DispatcherConfig, log: Logger): Promise<DispatcherService> {
@@ -73,10 +76,13 @@ export async function compose(config: DispatcherConfig, log: Logger): Promise<Di
   lifecycle.push('probes', probes.stop);
 
   const keys = createKeyspace(config.HEADRACE_PREFIX);
-  const parts = { config, log, redis, keys, blobs, tracing };
+  const parts = { config, log, redis, keys, blobs, metrics, tracing };
   startSweep(parts, lifecycle);
   await startBatches(parts, lifecycle);
-  startWebhooks({ ...parts, metrics, lifecycle });
+  startWebhooks({ ...parts, lifecycle });
+  const countJobs = createQueueGauges({ store: new JobStore(redis, keys), metrics });
+  const stopCounting = startInterval(COUNT_MS, countJobs, reporter(log, 'count.failed'));
+  lifecycle.push('queue gauges', stopCounting);
   return {
     port: probes.port,
     stop() {
@@ -92,6 +98,7 @@ interface Parts {
   redis: Redis;
   keys: Keyspace;
   blobs: BlobStore;
+  metrics: Metrics;
   tracing: Tracing | undefined;
 }
 
@@ -110,7 +117,7 @@ function startSweep({ config, log, redis, keys, blobs }: Parts, lifecycle: Lifec
 
 /** Plans, hands out and assembles batches. */
 async function startBatches(parts: Parts, lifecycle: Lifecycle): Promise<void> {
-  const { config, log, redis, keys, blobs, tracing } = parts;
+  const { config, log, redis, keys, blobs, metrics, tracing } = parts;
   const { folders } = await readModelsDir(config.HEADRACE_MODELS_DIR);
   const models = createModelCatalogue(folders, '');
   const batches = new BatchStore(redis, keys);
@@ -131,12 +138,15 @@ async function startBatches(parts: Parts, lifecycle: Lifecycle): Promise<void> {
   const window = config.HEADRACE_CHUNK_WINDOW;
   const placeChunks = createPlaceChunks(redis, keys);
   const chunks = { placeChunks, queue: queues, window };
-  const advance = createAdvance({ batches, plans, redis, keys, ...chunks });
+  const advance = createAdvance({
+    ...{ batches, plans, redis, keys, ...chunks },
+    onLive: (states) => setBatchGauge(metrics, states),
+  });
   const planAndHandOut = async (id: string) => {
     await plan.run(id);
     await advance.step(id);
   };
-  const shared = { batches, redis, prefix: keys.prefix, tracing, log };
+  const shared = { batches, redis, prefix: keys.prefix, metrics, tracing, log };
   const planning = { status: 'validating', run: planAndHandOut, giveUp: plan.giveUp } as const;
   const assembling = { status: 'finalizing', run: assemble, giveUp: null } as const;
   const consumers = [

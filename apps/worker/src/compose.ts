@@ -22,6 +22,7 @@ import type { Redis } from 'ioredis';
 import type { WorkerConfig } from './config.ts';
 import { BulkConsumer } from './consumers/bulk.ts';
 import { InferConsumer } from './consumers/infer.ts';
+import { startGpuMeter } from './gpu-meter.ts';
 import { ActivityMeter } from './inference/activity-meter.ts';
 import { ModelRuntime } from './inference/model-runtime.ts';
 import type { Pipeline } from './inference/pipeline.ts';
@@ -142,6 +143,7 @@ async function createParts({ config, log, lifecycle, models }: PartsOptions): Pr
   lifecycle.push('redis', () => redis.disconnect());
   const metrics = createMetrics();
   lifecycle.push('metrics', () => metrics.stop());
+  lifecycle.push('gpu meter', startGpuMeter({ metrics, log }));
   const tokenizers = new TokenizerPool({ threads: config.HEADRACE_TOKENIZER_THREADS, log });
   lifecycle.push('tokenizers', () => tokenizers.stop());
   const blobs = await openBlobStore(config.HEADRACE_BLOBS);
@@ -194,7 +196,7 @@ function createServedModel(parts: Parts, { folder, variant }: ChosenModel): Serv
     });
   const createBulk = (pipeline: Pipeline) =>
     new BulkConsumer({
-      ...{ ...about, prefix: keys.prefix, pipeline },
+      ...{ ...about, prefix: keys.prefix, pipeline, metrics },
       ...{ blobs: parts.blobs, inputs: parts.inputs, batches: parts.batches },
       resolve: oneModel(parts.models, () => model),
       chunks: config.HEADRACE_BULK_CHUNKS,

@@ -97,6 +97,9 @@ export class ServedModel {
     const { tokensPerSecond, paddingRatio } = runtime.speed;
     metrics.gauges.tokens_per_second.set({ model: runtime.ref }, tokensPerSecond ?? 0);
     metrics.gauges.padding_ratio.set({ model: runtime.ref }, paddingRatio ?? 0);
+    const { engines, engines_ready: ready } = runtime.activity;
+    metrics.gauges.engines.set({ model: runtime.ref, state: 'ready' }, ready);
+    metrics.gauges.engines.set({ model: runtime.ref, state: 'down' }, engines - ready);
   }
 
   /**

@@ -145,28 +145,29 @@ export class JobStore {
    * a row and a token at least, and whoever scales the workers sees it.
    */
   async backlog(queue: string): Promise<Backlog> {
-    const bull = (suffix: string) => this.#keys.bull(queue, suffix);
-    const replies = unwrapPipeline(
-      await this.#redis
-        .pipeline()
-        .zcard(bull('prioritized'))
-        .llen(bull('wait'))
-        .zcard(bull('delayed'))
-        .llen(bull('active'))
-        .hmget(this.#keys.order(queue), 'rows', 'tokens')
-        .exec(),
-    );
-    const [prioritized, wait, delayed, active] = replies.map(Number);
-    const jobs = {
-      queued: (prioritized ?? 0) + (wait ?? 0),
-      delayed: delayed ?? 0,
-      running: active ?? 0,
-    };
+    const counting = this.#counting(queue).hmget(this.#keys.order(queue), 'rows', 'tokens');
+    const replies = unwrapPipeline(await counting.exec());
+    const jobs = countsOf(replies);
     const held = jobs.queued + jobs.delayed + jobs.running;
     if (held === 0) return { jobs, rows: 0, tokens: 0 };
     const counted = z.array(z.string().nullable()).parse(replies[4]).map(Number);
     const rows = Math.max(held, counted[0] ?? 0);
     return { jobs, rows, tokens: Math.max(held, counted[1] ?? 0) };
+  }
+
+  /** The jobs of a queue whose rows nobody counts. */
+  async jobs(queue: string): Promise<Backlog['jobs']> {
+    return countsOf(unwrapPipeline(await this.#counting(queue).exec()));
+  }
+
+  #counting(queue: string) {
+    const bull = (suffix: string) => this.#keys.bull(queue, suffix);
+    return this.#redis
+      .pipeline()
+      .zcard(bull('prioritized'))
+      .llen(bull('wait'))
+      .zcard(bull('delayed'))
+      .llen(bull('active'));
   }
 
   /** Ids of a tenant, newest first, older than `after` if given. */
@@ -283,6 +284,11 @@ function parseLive(queue: string, hash: unknown, rank: unknown): LiveJob | null 
     attempts: Number(hash[2] ?? 0),
     ahead: typeof rank === 'number' ? rank : null,
   };
+}
+
+function countsOf(replies: unknown[]): Backlog['jobs'] {
+  const [prioritized = 0, wait = 0, delayed = 0, active = 0] = replies.slice(0, 4).map(Number);
+  return { queued: prioritized + wait, delayed, running: active };
 }
 
 /** The replies of a pipeline. @throws the first error among them */

@@ -14,9 +14,13 @@ const LAG_SAMPLE_MS = 50;
 const COUNTERS = {
   jobs_submitted: ['Jobs accepted', ['model', 'priority']],
   jobs_finished: ['Jobs that reached a terminal state', ['model', 'status', 'code']],
+  jobs_stalled: ['Jobs that were held by a process that had gone', ['queue']],
+  jobs_given_back: ['Jobs that a process gave back when it stopped', ['queue']],
   results_refused: ['Results of jobs that had come to their end by then', ['model']],
   jobs_put_off: ['Takes of jobs that only a newer worker can read', ['model']],
   rows: ['Rows inferred', ['model']],
+  rows_truncated: ['Rows that were cut to what the model takes', ['model']],
+  rows_failed: ['Rows without a result, of jobs and of batches', ['model', 'code']],
   tokens: ['Tokens inferred', ['model']],
   cells: ['Cells of tensor batches: real ones hold a token, padded ones do not', ['model', 'kind']],
   engine_restarts: ['Engine processes started anew', ['model', 'reason']],
@@ -26,6 +30,11 @@ const COUNTERS = {
 } as const;
 
 const HISTOGRAMS = {
+  job_wait_seconds: [
+    'From submission to the start of the run',
+    LATENCY_BUCKETS_S,
+    ['model', 'priority'],
+  ],
   job_queue_seconds: ['From submission to the fetch by a worker', LATENCY_BUCKETS_S, ['model']],
   job_tokenize_seconds: ['From the fetch to the last token', LATENCY_BUCKETS_S, ['model']],
   job_batch_wait_seconds: ['From tokens to the start of the run', LATENCY_BUCKETS_S, ['model']],
@@ -44,6 +53,11 @@ const GAUGES = {
   queue_oldest_age_seconds: ['Age of the oldest job that waits', ['queue']],
   backlog_rows: ['Rows that wait or run', ['queue']],
   backlog_tokens: ['Estimated tokens of the rows that wait or run', ['queue']],
+  batches: ['Batches that have not ended, by what they wait for', ['status', 'waiting_for']],
+  engines: ['Engine processes of this worker', ['model', 'state']],
+  gpu_utilization_ratio: ['Share of time in which the GPU ran anything', ['gpu', 'uuid']],
+  gpu_memory_used_bytes: ['Memory of the GPU that is used, by whomever', ['gpu', 'uuid']],
+  gpu_memory_total_bytes: ['Memory of the GPU', ['gpu', 'uuid']],
   workers_ready: ['Workers that are ready for a model', ['model']],
   redis_memory_ratio: ['Used share of maxmemory; 0 without a limit', []],
   event_loop_lag_seconds: ['Event-loop delay, 99th percentile since the last scrape', []],

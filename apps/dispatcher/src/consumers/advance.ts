@@ -26,6 +26,8 @@ export interface AdvanceDeps {
   queue: (name: string) => Queue;
   /** Chunks of one batch that are in Redis at once. */
   window: number;
+  /** Called by each tick with the batches that have not ended. */
+  onLive?: (batches: readonly BatchState[]) => void;
   now?: () => number;
 }
 
@@ -103,11 +105,14 @@ export function createAdvance(deps: AdvanceDeps): Advance {
       }
       deps.plans.keepOnly(live);
       const failures: unknown[] = [];
+      const states: BatchState[] = [];
       for (const id of live) {
         const batch = await deps.batches.read(id);
         if (batch === null) continue;
+        states.push(batch.state);
         await advance(batch).catch((error) => held(batch, error, failures));
       }
+      deps.onLive?.(states);
       if (failures.length > 0) throw failures[0];
     },
   };

@@ -2,6 +2,7 @@ import type { BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
 import { waitingFor } from '@headrace/shared/bulk/batch-failures.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
+import type { Metrics } from '@headrace/shared/metrics.ts';
 import { BULK } from '@headrace/shared/queues.ts';
 import { newerNeeded, PAYLOAD_VERSIONS } from '@headrace/shared/stored-payload.ts';
 import { startBatchSpan } from '@headrace/shared/tracing/batch-span.ts';
@@ -9,6 +10,7 @@ import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import { DelayedError, type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { countStalled } from './stalled-jobs.ts';
 
 interface BatchConsumerOptions {
   queue: string;
@@ -20,6 +22,7 @@ interface BatchConsumerOptions {
   batches: BatchStore;
   redis: Redis;
   prefix: string;
+  metrics: Metrics;
   tracing: Tracing | undefined;
   log: Logger;
 }
@@ -41,7 +44,7 @@ const MAX_DEATHS = 10;
  * says why, and is tried again.
  */
 export function startBatchConsumer(options: BatchConsumerOptions): Worker {
-  const { queue, run, giveUp, status, batches, redis, prefix, log } = options;
+  const { queue, run, giveUp, status, batches, redis, prefix, metrics, log } = options;
   const process = async (job: Job, token?: string) => {
     const { batch, v } = BatchJob.parse(job.data);
     const stored = await batches.read(batch);
@@ -81,6 +84,7 @@ export function startBatchConsumer(options: BatchConsumerOptions): Worker {
       log.warn({ event: 'queue.error', queue, err, swallowed }, 'queue error'),
     );
   });
+  countStalled(worker, metrics);
   worker.on('failed', (job, err) => {
     throttle('failed', (swallowed) =>
       log.warn({ event: 'batch.retried', queue, id: job?.id, err, swallowed }, 'is tried again'),

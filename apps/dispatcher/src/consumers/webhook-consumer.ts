@@ -1,8 +1,10 @@
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
+import type { Metrics } from '@headrace/shared/metrics.ts';
 import { BULK, WEBHOOKS_QUEUE } from '@headrace/shared/queues.ts';
 import { DelayedError, type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { CallbackError } from '../webhooks/callback-error.ts';
+import { countStalled } from './stalled-jobs.ts';
 
 interface WebhookConsumerOptions {
   /** @returns when to come again, in ms; null when there is nothing more to do */
@@ -10,12 +12,13 @@ interface WebhookConsumerOptions {
   concurrency: number;
   redis: Redis;
   prefix: string;
+  metrics: Metrics;
   log: Logger;
 }
 
 /** Takes the jobs of the queue of deliveries; each stays in it until its delivery is settled. */
 export function startWebhookConsumer(options: WebhookConsumerOptions): Worker {
-  const { deliver, concurrency, redis, prefix, log } = options;
+  const { deliver, concurrency, redis, prefix, metrics, log } = options;
   const process = async (job: Job, token?: string) => {
     const againMs = await deliver(job.data).catch(atOnceIfCanceled);
     if (againMs === null) return;
@@ -40,6 +43,7 @@ export function startWebhookConsumer(options: WebhookConsumerOptions): Worker {
       log.warn({ event: 'queue.error', queue: WEBHOOKS_QUEUE, err, swallowed }, 'queue error'),
     );
   });
+  countStalled(worker, metrics);
   worker.on('failed', (job, err) => {
     throttle('failed', (swallowed) =>
       log.warn({ event: 'webhook.retried', id: job?.id, err, swallowed }, 'is tried again'),

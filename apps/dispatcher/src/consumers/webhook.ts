@@ -2,7 +2,7 @@ import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import { PAYLOAD_VERSIONS } from '@headrace/shared/stored-payload.ts';
 import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
-import type { DeliveryState } from '@headrace/shared/webhooks/delivery.ts';
+import { DELIVERY_STATUSES, type DeliveryState } from '@headrace/shared/webhooks/delivery.ts';
 import type { AttemptOutcome, DeliveryStore } from '@headrace/shared/webhooks/delivery-store.ts';
 import type { EndpointStore } from '@headrace/shared/webhooks/endpoint-store.ts';
 import type { SecretStore } from '@headrace/shared/webhooks/secret-store.ts';
@@ -41,6 +41,8 @@ const DeliveryHead = z.object({ v: z.int().default(1), delivery: z.string() });
 /** Until a delivery that this dispatcher cannot read comes again. */
 const PUT_OFF_MS = 5_000;
 
+/** Counted from 0 on: the first one that fails is an increase then. */
+const SETTLED = DELIVERY_STATUSES.filter((status) => status !== 'pending');
 /** The shares of all attempts that slow receivers have at most: a host, and all of a tenant's. */
 const SHARE_OF_HOST = 1 / 4;
 const SHARE_OF_TENANT = 3 / 4;
@@ -61,6 +63,7 @@ const ROOM_MS = 250;
  */
 export function createDeliver(deps: DeliverDeps): (job: unknown) => Promise<number | null> {
   const { deliveries, endpoints, metrics, concurrency, now = Date.now } = deps;
+  for (const outcome of SETTLED) metrics.counters.webhook_deliveries.inc({ outcome }, 0);
   const takeSlot = createSlots(concurrency);
   let heldBytes = 0;
 

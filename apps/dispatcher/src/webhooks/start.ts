@@ -44,7 +44,9 @@ export function startWebhooks(parts: Parts): void {
     disableAfterMs: config.HEADRACE_WEBHOOK_DISABLE_AFTER_S * 1000,
   });
   const { prefix } = keys;
-  const consumer = startWebhookConsumer({ deliver, concurrency, redis, prefix, log });
+  const consumer = startWebhookConsumer({
+    ...{ deliver, concurrency, redis, prefix, metrics, log },
+  });
   lifecycle.push('webhooks', async () => {
     const timer = setTimeout(() => ending.abort(), GRACE_MS);
     await consumer.close();

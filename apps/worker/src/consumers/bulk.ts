@@ -3,6 +3,7 @@ import type { StoredBatch } from '@headrace/shared/bulk/batch.ts';
 import { inputFailure, waitingFor } from '@headrace/shared/bulk/batch-failures.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
+import type { Metrics } from '@headrace/shared/metrics.ts';
 import { BULK, bulkQueueName, type ChunkPayload } from '@headrace/shared/queues.ts';
 import {
   type ChunkHead,
@@ -23,6 +24,7 @@ export interface BulkConsumerDeps extends Omit<ChunkRunDeps, 'batch' | 'chunk'> 
   redis: Redis;
   blobs: BlobStore;
   batches: BatchStore;
+  metrics: Metrics;
   tracing?: Tracing | undefined;
   log: Logger;
   /** Chunks that are fetched at once. */
@@ -42,12 +44,16 @@ class Unwanted extends Error {}
 /** Takes chunks of one model out of their queue and commits a part for each. */
 export class BulkConsumer {
   readonly #deps: BulkConsumerDeps;
+  readonly #queue: string;
   readonly #running = new Set<ChunkRun>();
   #worker: FetchingWorker<ChunkPayload> | null = null;
   #stopped: Promise<void> | null = null;
 
   constructor(deps: BulkConsumerDeps) {
     this.#deps = deps;
+    this.#queue = bulkQueueName(deps.model);
+    const { jobs_stalled, jobs_given_back } = deps.metrics.counters;
+    for (const counter of [jobs_stalled, jobs_given_back]) counter.inc({ queue: this.#queue }, 0);
   }
 
   /** Whether the fetch loop moved lately, or rightly stands still. */
@@ -60,8 +66,8 @@ export class BulkConsumer {
 
   start(): void {
     if (this.#worker !== null) return;
-    const { model, prefix, redis, chunks, log } = this.#deps;
-    const queue = bulkQueueName(model);
+    const { prefix, redis, chunks, metrics, log } = this.#deps;
+    const queue = this.#queue;
     this.#worker = new FetchingWorker<ChunkPayload>(
       queue,
       (job, token) => this.#process(job, token),
@@ -80,6 +86,7 @@ export class BulkConsumer {
     );
     const throttle = createThrottle(1_000);
     this.#worker.on('error', createQueueErrorLog(log, queue));
+    this.#worker.on('stalled', () => metrics.counters.jobs_stalled.inc({ queue }));
     this.#worker.on('failed', (job, err) => {
       throttle('failed', (swallowed) =>
         log.warn({ event: 'chunk.failed', id: job?.id, err, swallowed }, 'chunk is tried again'),
@@ -123,6 +130,7 @@ export class BulkConsumer {
       span?.end({ error: reasonOf(error) });
       if (error instanceof Unwanted) return;
       if (error instanceof GivenBack) {
+        this.#deps.metrics.counters.jobs_given_back.inc({ queue: this.#queue });
         await job.moveToWait(token);
         throw new WaitingError();
       }

@@ -93,6 +93,8 @@ export class InferConsumer {
     this.#deps = deps;
     this.#now = deps.now ?? Date.now;
     this.#observe = createTimingsObserver(deps.metrics, deps.model);
+    const { jobs_stalled, jobs_given_back } = deps.metrics.counters;
+    for (const counter of [jobs_stalled, jobs_given_back]) counter.inc({ queue: deps.queue }, 0);
   }
 
   get heldJobs(): number {
@@ -108,7 +110,7 @@ export class InferConsumer {
 
   start(): void {
     if (this.#worker !== null) return;
-    const { queue, keys, redis, concurrency, log } = this.#deps;
+    const { queue, keys, redis, concurrency, metrics, log } = this.#deps;
     this.#worker = new TakingWorker({
       ...{ queue, keys, redis },
       process: (job) => this.#process(job),
@@ -127,6 +129,7 @@ export class InferConsumer {
     const throttle = createThrottle(1_000);
     this.#worker.on('error', createQueueErrorLog(log, queue));
     this.#worker.on('stalled', (id) => {
+      metrics.counters.jobs_stalled.inc({ queue });
       throttle('stalled', (swallowed) =>
         log.warn({ event: 'job.stalled', queue, id, swallowed }, 'job stalled'),
       );
@@ -179,7 +182,11 @@ export class InferConsumer {
 
   async #unfinished(job: TakenJob, error: unknown): Promise<void> {
     if (error instanceof Canceled) return this.#forget(job);
-    if (error instanceof GivenBack) return this.#worker?.giveBack(job, error);
+    if (error instanceof GivenBack) {
+      const { metrics, queue } = this.#deps;
+      metrics.counters.jobs_given_back.inc({ queue });
+      return this.#worker?.giveBack(job, error);
+    }
     const head = error instanceof NewerParameters ? readJobHead(job.data) : null;
     if (head !== null) return this.#leaveToNewer(job, head);
     return this.#worker?.tryLater(job, error instanceof Error ? error : new Error(String(error)));
@@ -335,7 +342,7 @@ export class InferConsumer {
     const { model, metrics, activity } = this.#deps;
     const { timings } = job;
     metrics.counters.jobs_finished.inc({ model, status: job.status, code: code ?? '' });
-    if (timings !== null) this.#observe(timings);
+    if (timings !== null) this.#observe(timings, job.priority);
     activity.addJob({ code, times: timings && timesOf(timings) });
   }
 }

@@ -4,7 +4,7 @@ import { type JobHead, newerNeeded } from '@headrace/shared/stored-payload.ts';
 import type { JobFacts, Outcome } from './outcome.ts';
 
 /** How often a job that no worker can read is put off before it fails: for about an hour. */
-const MOST_PUT_OFF = 64;
+export const MOST_PUT_OFF = 64;
 const FIRST_DELAY_MS = 1_000;
 const LONGEST_DELAY_MS = 60_000;
 

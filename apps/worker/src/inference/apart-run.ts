@@ -36,6 +36,8 @@ export interface ApartDeps {
   limits: BatchLimits;
   /** Of a run of one tensor batch, from the moment when an engine has it. */
   timeoutMs: number;
+  /** Called with what became of the rows of each request. */
+  onRows?: (rows: readonly RowOutput[]) => void;
   /** Called with the place of a request in the list, once it is answered. */
   onAnswer: (index: number, result: ApartResult) => void;
 }
@@ -120,7 +122,7 @@ export class ApartRun {
   }
 
   #answer({ request, index, rows }: OpenRequest): void {
-    const { task, onAnswer } = this.#deps;
+    const { task, onRows, onAnswer } = this.#deps;
     const { parameters } = request;
     const output = rows.map((row) => rowOutput(row, { task, parameters }));
     const usage = {
@@ -128,6 +130,7 @@ export class ApartRun {
       tokens: rows.reduce((sum, row) => sum + row.inferredTokens, 0),
       failed_rows: rows.reduce((sum, { error }) => sum + (error === null ? 0 : 1), 0),
     };
+    onRows?.(output);
     onAnswer(index, { task: task.name, output, usage });
     this.#openRequests -= 1;
     if (this.#openRequests === 0) this.#settled.resolve();

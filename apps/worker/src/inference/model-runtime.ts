@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Activity } from '@headrace/shared/activity.ts';
+import type { RowOutput } from '@headrace/shared/jobs.ts';
 import type { Logger } from '@headrace/shared/logger.ts';
 import { type ModelFolder, modelRef } from '@headrace/shared/manifests.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
@@ -9,6 +10,7 @@ import type { ActivityMeter } from './activity-meter.ts';
 import { createBatchTrace } from './batch-trace.ts';
 import { Batcher, type BatchReport } from './batcher.ts';
 import { EnginePool } from './engine/engine-pool.ts';
+import type { RestartReason } from './engine/engine-seat.ts';
 import type { EngineSpec } from './engine/protocol.ts';
 import { warmUp } from './engine/warm-up.ts';
 import { engineSpecOf, nullEngineSpecOf } from './engine-spec.ts';
@@ -51,6 +53,8 @@ const SHORTEST_RUN_TIMEOUT_MS = 2_000;
 /** Other processes of the machine may slow a run down by so much before it counts as hung. */
 const RUN_TIMEOUT_FACTOR = 20;
 const LATE_CHECK_MS = 250;
+/** Counted from 0 on, so that the first restart is an increase. */
+const RESTART_REASONS: RestartReason[] = ['crashed', 'killed', 'timed_out'];
 
 /** Everything of one model in a worker, from its files to its pipeline. */
 export class ModelRuntime {
@@ -144,6 +148,8 @@ export class ModelRuntime {
 
   #createPool(model: VerifiedModel): EnginePool {
     const { settings, metrics, activity, log, folder, variant } = this.#deps;
+    const { engine_restarts } = metrics.counters;
+    for (const reason of RESTART_REASONS) engine_restarts.inc({ model: this.ref, reason }, 0);
     return new EnginePool({
       spec: this.#specOf(model),
       engines: settings.engines,
@@ -152,7 +158,7 @@ export class ModelRuntime {
       log,
       beforeRestart: () => verifyModel(folder, variant),
       onRestart: (reason) => {
-        metrics.counters.engine_restarts.inc({ model: this.ref, reason });
+        engine_restarts.inc({ model: this.ref, reason });
         activity.addRestart();
       },
       onOutOfMemory: (cells) => this.#lowerBudget(cells),
@@ -196,7 +202,17 @@ export class ModelRuntime {
       batcher,
       limits: { tokenBudget, overheadCells },
       task: this.task,
+      onRows: (rows) => this.#count(rows),
     });
+  }
+
+  #count(rows: readonly RowOutput[]): void {
+    const { rows_truncated, rows_failed } = this.#deps.metrics.counters;
+    const model = this.ref;
+    for (const { truncated, error } of rows) {
+      if (truncated) rows_truncated.inc({ model });
+      if (error !== undefined) rows_failed.inc({ model, code: error.code });
+    }
   }
 
   #measure(report: BatchReport): void {

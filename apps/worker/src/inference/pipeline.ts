@@ -1,4 +1,5 @@
 import { AppError } from '@headrace/shared/errors.ts';
+import type { RowOutput } from '@headrace/shared/jobs.ts';
 import type { RowInput } from '@headrace/shared/queues.ts';
 import type { BoundTask } from '@headrace/shared/tasks/index.ts';
 import type { Overflow, TaskParameters } from '@headrace/shared/tasks/task.ts';
@@ -26,6 +27,8 @@ interface PipelineDeps {
   task: BoundTask;
   /** How batches are cut that no other row may share. */
   limits: BatchLimits;
+  /** Called with what became of the rows of each request. */
+  onRows?: (rows: readonly RowOutput[]) => void;
 }
 
 export interface InferenceRequest {
@@ -153,7 +156,9 @@ export class InferenceRun {
       const { task } = this.#deps;
       const { parameters } = this.#request;
       const options = { task, parameters, fetchedMs: this.#fetchedMs };
-      this.#settled.resolve(summarize(this.#rows, options));
+      const result = summarize(this.#rows, options);
+      this.#deps.onRows?.(result.output);
+      this.#settled.resolve(result);
     } catch (error) {
       this.#settled.reject(error);
     }

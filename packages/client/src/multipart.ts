@@ -1,4 +1,5 @@
 import { type ByteSource, pieces, readableStream } from './byte-stream.ts';
+import { randomHex } from './random-hex.ts';
 import type { RequestBody } from './transport.ts';
 
 export interface Form {
@@ -17,7 +18,7 @@ export interface Form {
  */
 export function multipartBody(form: Form): RequestBody {
   const { fields, filename, content, onProgress, ended } = form;
-  const boundary = `headrace-${crypto.randomUUID()}`;
+  const boundary = `headrace-${randomHex()}`;
   const type = `multipart/form-data; boundary=${boundary}`;
   const part = (disposition: string) =>
     `--${boundary}\r\ncontent-disposition: form-data; ${disposition}\r\n`;

@@ -17,8 +17,8 @@ export interface Upload extends CallOptions {
   purpose: 'batch' | 'user_data';
   expiresAfterS?: number | undefined;
   /**
-   * Bytes that were sent so far; begins anew with each try. Streams the body, which not every
-   * browser can.
+   * Bytes that were sent so far; begins anew with each try. In a page it is told of a Blob or File;
+   * other content streams there, which not every browser can.
    */
   onProgress?: ((bytes: number) => void) | undefined;
 }

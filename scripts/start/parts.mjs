@@ -79,6 +79,8 @@ export function dispatcherPart(redisUrl, context) {
 export function apiPart(redisUrl, context) {
   /** @type {NodeJS.ProcessEnv} */
   const env = { REDIS_URL: redisUrl, ...blobsOf(context) };
+  // Nobody sends it requests by way of others, who would have to hear that it stops.
+  env.HEADRACE_LINGER_MS = context.env.HEADRACE_LINGER_MS || '0';
   const service = {
     script: 'apps/api/src/main.ts',
     readyEvents: ['api.listening'],

@@ -8,6 +8,7 @@ import { finishedRecord, type Job, JobSchema } from '@headrace/shared/jobs.ts';
 import { createLogger } from '@headrace/shared/logger.ts';
 import { createKeyspace, type Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis } from '@headrace/shared/redis.ts';
+import { rowCount } from '@headrace/shared/stored-payload.ts';
 import type { Redis } from 'ioredis';
 import { type Api, compose } from '../../apps/api/src/compose.ts';
 import { parseConfig } from '../../apps/api/src/config.ts';
@@ -170,9 +171,9 @@ async function finishAsWorker(
     ...(finish.status === undefined || finish.status === 'succeeded' ? SUCCESS : {}),
     ...finish,
   });
-  const { rows, tokens, webhook } = payload;
+  const { tokens, webhook } = payload;
   const ttlMs = finish.resultTtlMs ?? 60_000;
-  const written = { id, queue, record, ttlMs, rows: rows.length, tokens, startTime: null };
+  const written = { id, queue, record, ttlMs, rows: rowCount(payload), tokens, startTime: null };
   return store.finish({ ...written, webhook });
 }
 

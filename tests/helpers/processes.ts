@@ -37,6 +37,8 @@ export interface ServiceOptions {
   env: Record<string, string>;
   /** A command that runs the process in its own place, such as `ip netns exec <name>`. */
   under?: readonly string[];
+  /** The folder of another copy of Headrace, such as what an image holds. */
+  folder?: string;
 }
 
 export type ApiProcess = ServiceProcess & { readonly port: number; readonly url: string };
@@ -49,11 +51,13 @@ export type ApiProcess = ServiceProcess & { readonly port: number; readonly url:
  *     after(() => api.stop());
  *     await fetch(`${api.url}/health`);
  */
-export async function startApi({ env }: ServiceOptions): Promise<ApiProcess> {
+export async function startApi({ env, folder }: ServiceOptions): Promise<ApiProcess> {
   const service = await startService({
     script: 'apps/api/src/main.ts',
     readyEvent: 'api.listening',
-    env: { PORT: '0', ...env },
+    folder,
+    // Clients of tests keep connections, and are done before it stops.
+    env: { PORT: '0', HEADRACE_LINGER_MS: '0', ...env },
   });
   const port = Number(service.ready.port);
   return Object.assign(service, { port, url: `http://127.0.0.1:${port}` });
@@ -63,9 +67,10 @@ export async function startApi({ env }: ServiceOptions): Promise<ApiProcess> {
  * Starts the real worker in a process of its own and waits until it is ready. Its probes take any
  * free port unless `env` says otherwise.
  */
-export function startWorker({ env, under = [] }: ServiceOptions): Promise<ServiceProcess> {
+export function startWorker({ env, under, folder }: ServiceOptions): Promise<ServiceProcess> {
   return startService({
     under,
+    folder,
     script: 'apps/worker/src/main.ts',
     readyEvent: 'worker.ready',
     env: { HEADRACE_PROBES_PORT: '0', ...env },
@@ -73,10 +78,11 @@ export function startWorker({ env, under = [] }: ServiceOptions): Promise<Servic
 }
 
 /** Starts the real dispatcher in a process of its own and waits until it is ready. */
-export function startDispatcher({ env }: ServiceOptions): Promise<ServiceProcess> {
+export function startDispatcher({ env, folder }: ServiceOptions): Promise<ServiceProcess> {
   return startService({
     script: 'apps/dispatcher/src/main.ts',
     readyEvent: 'dispatcher.ready',
+    folder,
     env: { HEADRACE_DISPATCHER_PROBES_PORT: '0', ...env },
   });
 }
@@ -90,11 +96,12 @@ async function startService(options: {
   script: string;
   readyEvent: string;
   env: Record<string, string>;
-  under?: readonly string[];
+  under?: readonly string[] | undefined;
+  folder?: string | undefined;
 }): Promise<ServiceProcess> {
   const [command = '', ...args] = [...(options.under ?? []), process.execPath, options.script];
   const child = spawn(command, args, {
-    cwd: ROOT,
+    cwd: options.folder ?? ROOT,
     env: { ...cleanEnvironment(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });

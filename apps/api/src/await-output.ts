@@ -13,7 +13,7 @@ export const AWAITED_ERRORS: ErrorCode[] = [
   ...(['rate_limited', 'idempotency_mismatch'] as const),
   ...(['wait_timeout', 'redis_unavailable', 'storage_nearly_full', 'tokenizer_failed'] as const),
   ...(['expired', 'row_crashed_engine', 'row_timed_out', 'non_finite_output'] as const),
-  ...(['canceled', 'out_of_memory', 'attempts_exhausted'] as const),
+  ...(['canceled', 'out_of_memory', 'attempts_exhausted', 'unsupported_payload'] as const),
 ];
 
 type SucceededJob = Job & { output: NonNullable<Job['output']> };

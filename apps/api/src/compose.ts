@@ -138,9 +138,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
       start();
       await connected(redis);
       await admitHost(config, access.keyring);
-      lifecycle.push('http', () =>
-        drain(server, { hub, ...views }, config.HEADRACE_DRAIN_S * 1000),
-      );
+      lifecycle.push('http', () => drain(server, { hub, ...views }, config));
       return listen(server, { host: config.HOST, port: config.PORT });
     },
     stop() {
@@ -268,11 +266,13 @@ async function connected(redis: Redis): Promise<void> {
 async function drain(
   server: Server,
   { hub, overview }: { hub: FinishedHub; overview: Overview },
-  drainMs: number,
+  config: ApiConfig,
 ): Promise<void> {
   await overview.stop();
+  const drainMs = config.HEADRACE_DRAIN_S * 1000;
+  const lingerMs = Math.min(drainMs, config.HEADRACE_LINGER_MS);
   const timer = setTimeout(() => hub.release(), drainMs);
-  await closeServer(server, drainMs + RELEASE_MS);
+  await closeServer(server, { lingerMs, deadlineMs: drainMs + RELEASE_MS });
   clearTimeout(timer);
 }
 

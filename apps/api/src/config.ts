@@ -107,6 +107,12 @@ export const apiEnv = {
   HEADRACE_DRAIN_S: integer(0, 600)
     .default(5)
     .describe('On SIGTERM, how long waiting requests may go on before they are answered early.'),
+  HEADRACE_LINGER_MS: integer(0, 60_000)
+    .default(1_000)
+    .describe(
+      'Of HEADRACE_DRAIN_S, how long connections that clients keep may be used once more; with less, ' +
+        'a request may meet its connection being closed.',
+    ),
 };
 
 export type ApiConfig = z.infer<z.ZodObject<typeof apiEnv>>;

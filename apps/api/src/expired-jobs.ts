@@ -20,6 +20,8 @@ const LEAST_JOBS_A_STEP = 10_000;
 const STEPS_A_QUEUE = 10;
 /** One of all API processes looks at a time. */
 const TURN_MS = 4_000;
+/** Where a look at each set has come to stands in a field of the order hash. */
+const LOOKED = { prioritized: 'looked', delayed: 'looked_delayed' } as const;
 const Reply = z.tuple([z.number(), z.number(), z.number()]).rest(z.string());
 
 /**
@@ -32,12 +34,12 @@ export function createExpiredJobs(deps: ExpiredJobsDeps): () => Promise<number> 
   const { redis, keys, now = Date.now } = deps;
   const find = defineScript(redis, 'find-expired');
 
-  async function look(queue: string): Promise<number> {
-    const own = [keys.bull(queue, 'prioritized'), keys.order(queue), keys.bull(queue, '')];
+  async function look(queue: string, set: keyof typeof LOOKED): Promise<number> {
+    const own = [keys.bull(queue, set), keys.order(queue), keys.bull(queue, '')];
     let looked = 0;
     let expired = 0;
     for (;;) {
-      const reply = await find([2, ...own, JOBS_A_SLICE, BYTES_A_SLICE, now()]);
+      const reply = await find([2, ...own, JOBS_A_SLICE, BYTES_A_SLICE, now(), LOOKED[set]]);
       const [ended, seen, waiting, ...due] = Reply.parse(reply);
       for (const id of due) await deps.expire(id);
       expired += due.length;
@@ -50,7 +52,10 @@ export function createExpiredJobs(deps: ExpiredJobsDeps): () => Promise<number> 
   return async () => {
     if ((await redis.set(keys.expiryTurn, 1, 'PX', TURN_MS, 'NX')) === null) return 0;
     let expired = 0;
-    for (const queue of deps.queues) expired += await look(queue);
+    for (const queue of deps.queues) {
+      expired += await look(queue, 'prioritized');
+      expired += await look(queue, 'delayed');
+    }
     return expired;
   };
 }

@@ -3,6 +3,7 @@ import { costOf } from '@headrace/shared/fair-order.ts';
 import type { LiveJob } from '@headrace/shared/job-store.ts';
 import { finishedRecord, type JobRecord } from '@headrace/shared/jobs.ts';
 import { defineScript, redisFailure } from '@headrace/shared/redis.ts';
+import { rowCount } from '@headrace/shared/stored-payload.ts';
 import type { JobsDeps } from './jobs.ts';
 
 /** Gives a live job a terminal state from outside. @returns the record that stands */
@@ -38,7 +39,7 @@ export function createSettle(deps: JobsDeps): Settle {
       queue: live.queue,
       record,
       ttlMs: deps.resultTtlMs,
-      rows: payload.rows.length,
+      rows: rowCount(payload),
       tokens: payload.tokens,
       startTime: null,
       webhook: payload.webhook,
@@ -64,8 +65,8 @@ export function createSettle(deps: JobsDeps): Settle {
 
   /** Else whoever cancels a flood would wait as long as it would have taken. */
   async function refund({ queue, payload }: LiveJob): Promise<void> {
-    const { tenant, priority, rows, weight } = payload;
-    const cost = costOf(rows.length, priority, weight);
+    const { tenant, priority, weight } = payload;
+    const cost = costOf(rowCount(payload), priority, weight);
     await refundFlow([1, deps.keys.order(queue), `${tenant}:${priority}`, cost]);
   }
 

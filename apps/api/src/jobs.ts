@@ -1,6 +1,6 @@
 import { AppError } from '@headrace/shared/errors.ts';
-import type { JobStore } from '@headrace/shared/job-store.ts';
-import { type Job, liveJob } from '@headrace/shared/jobs.ts';
+import { type JobStore, RetrySchema } from '@headrace/shared/job-store.ts';
+import { type Job, type JobRecord, liveJob } from '@headrace/shared/jobs.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import type { ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import type { Keyspace } from '@headrace/shared/queues.ts';
@@ -85,14 +85,8 @@ export function createJobs(deps: JobsDeps): Jobs {
       const { tenant } = caller;
       const found = await find(tenant, id);
       if ('live' in found) throw new AppError('job_not_finished');
-      const { job, retry } = found.record;
-      if (!retry) {
-        throw new AppError('invalid_request', {
-          message: `the job is ${job.status}; failed, canceled and expired jobs can be retried`,
-          param: 'id',
-        });
-      }
-      const { rows, webhook, ...rest } = retry;
+      const { job } = found.record;
+      const { rows, webhook, ...rest } = retryOf(found.record);
       const { priority, metadata, model } = job;
       const request = { ...rest, model, input: rows, priority, metadata };
       return accepted(await deps.submit({ tenant, caller, request, retryOf: id, webhook, once }));
@@ -104,6 +98,21 @@ export function createJobs(deps: JobsDeps): Jobs {
       await deps.store.remove(tenant, id, deps.models.queues);
     },
   };
+}
+
+/** @throws AppError `invalid_request` when nothing is kept to be tried again, or nothing readable */
+function retryOf({ job, retry }: JobRecord) {
+  if (job.status === 'succeeded')
+    throw notRetried('failed, canceled and expired jobs can be retried');
+  // A newer API or worker may have written it.
+  const known = RetrySchema.safeParse(retry);
+  if (!known.success) throw notRetried('it is of a newer version, which this API cannot submit');
+  return known.data;
+
+  function notRetried(why: string): AppError {
+    const message = `the job is ${job.status}; ${why}`;
+    return new AppError('invalid_request', { message, param: 'id' });
+  }
 }
 
 function accepted({ id, payload, model, replayed }: Submitted): Accepted {

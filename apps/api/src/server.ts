@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { AppError } from '@headrace/shared/errors.ts';
 import { getRequestListener } from '@hono/node-server';
 import { hasBody, limitBodyTime } from './body-time.ts';
@@ -64,15 +66,36 @@ export function listen(
   });
 }
 
-/** Lets requests in progress end, up to `deadlineMs`; then their sockets are closed. */
-export async function closeServer(server: Server, deadlineMs: number): Promise<void> {
+/**
+ * Lets requests in progress end, up to `deadlineMs`; then their sockets are closed. A kept connection
+ * that is closed at the moment in which its client sends a request fails that request. So for
+ * `lingerMs` none is closed but by the answer that says so (`Connection: close`): those in use are
+ * gone then.
+ */
+export async function closeServer(
+  server: Server,
+  { lingerMs, deadlineMs }: Closing,
+): Promise<void> {
   if (!server.listening) return;
   const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  await untilUnconnected(server, lingerMs);
   // `close` does so once; connections whose request has ended since would stay open.
   const sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
   await new Promise<void>((resolve) => server.close(() => resolve()));
   clearTimeout(timer);
   clearInterval(sweep);
+}
+
+interface Closing {
+  lingerMs: number;
+  deadlineMs: number;
+}
+
+/** Until there is no connection, `mostMs` at most. */
+async function untilUnconnected(server: Server, mostMs: number): Promise<void> {
+  const connections = promisify(server.getConnections.bind(server));
+  const giveUp = performance.now() + mostMs;
+  while (performance.now() < giveUp && (await connections()) > 0) await sleep(SWEEP_MS);
 }
 
 /**

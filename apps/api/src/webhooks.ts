@@ -64,7 +64,7 @@ export function createWebhooks(deps: WebhooksDeps) {
   const secrets = new SecretStore(redis, keys);
 
   async function find(tenant: string, id: string): Promise<DeliveryState> {
-    const found = isDeliveryId(id) ? await deliveries.read(id) : null;
+    const [found = null] = isDeliveryId(id) ? await deliveries.readMany([id]) : [];
     if (found?.tenant === tenant) return found;
     throw new AppError('not_found', { message: 'No such delivery.' });
   }
@@ -81,7 +81,7 @@ export function createWebhooks(deps: WebhooksDeps) {
 
   /** A job or a batch has one delivery, whose id follows from its own. */
   async function ofOne(tenant: string, filter: DeliveryFilter): Promise<DeliveryPage> {
-    const state = await deliveries.read(deliveryIds(filter.of ?? '').delivery);
+    const [state = null] = await deliveries.readMany([deliveryIds(filter.of ?? '').delivery]);
     const fits = state?.tenant === tenant && matches(state, filter);
     return pageOf(fits ? [render(state)] : [], false, null);
   }

@@ -73,6 +73,7 @@ export const ERROR_CATALOGUE = {
   non_finite_output: inJob(422, false, 'The model gave a result that is not a finite number.'),
   out_of_memory: inJob(503, true, 'The device ran out of memory on this row alone.'),
   attempts_exhausted: inJob(503, true, 'The job was attempted too many times.'),
+  unsupported_payload: inJob(503, true, 'No worker could read the job: it is of a newer version.'),
   expired: inJob(410, true, 'The job expired before it started.'),
   canceled: inJob(409, false, 'The job was canceled.'),
 } as const satisfies Record<string, CatalogueEntry>;

@@ -3,8 +3,9 @@ import { z } from 'zod';
 import { callParts } from './call-parts.ts';
 import { deliveryIds, firstJobIdAt } from './ids.ts';
 import { type JobRecord, JobSchema } from './jobs.ts';
-import { type JobPayload, JobPayloadSchema, type Keyspace } from './queues.ts';
+import { JobPayloadSchema, type Keyspace } from './queues.ts';
 import { defineScript } from './redis.ts';
+import { readJobPayload, type StoredPayload } from './stored-payload.ts';
 import { encodeRecord, StoredRecord } from './stored-record.ts';
 import { createTick } from './tick.ts';
 import { callbackArgs } from './webhooks/finished-callback.ts';
@@ -38,7 +39,7 @@ export interface HeldJob {
 
 /** A job that BullMQ holds. */
 export interface LiveJob {
-  payload: JobPayload;
+  payload: StoredPayload;
   queue: string;
   startedMs: number | null;
   attempts: number;
@@ -52,16 +53,15 @@ export interface Backlog {
   tokens: number;
 }
 
+/** What a finished record keeps for another try. */
+export const RetrySchema = JobPayloadSchema.pick({
+  ...{ rows: true, parameters: true, ttl_s: true, timeout_s: true, webhook: true },
+});
+
 const RecordSchema = z.object({
   tenant: z.string(),
   job: JobSchema,
-  retry: JobPayloadSchema.pick({
-    rows: true,
-    parameters: true,
-    ttl_s: true,
-    timeout_s: true,
-    webhook: true,
-  }).nullable(),
+  retry: RetrySchema.nullable(),
 });
 
 /** Stands for the record of a job that was removed while a worker held it. */
@@ -273,8 +273,11 @@ export function checkRecord(json: string): JobRecord {
 
 function parseLive(queue: string, hash: unknown, rank: unknown): LiveJob | null {
   if (!Array.isArray(hash) || typeof hash[0] !== 'string') return null;
+  const payload = readJobPayload(hash[0]);
+  // Nobody can be shown what says not even whose it is.
+  if (payload === null) return null;
   return {
-    payload: JobPayloadSchema.parse(JSON.parse(hash[0])),
+    payload,
     queue,
     startedMs: hash[1] ? Number(hash[1]) : null,
     attempts: Number(hash[2] ?? 0),

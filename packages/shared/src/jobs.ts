@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ERROR_CODES, type ErrorBody } from './errors.ts';
 import { type JobPayload, PRIORITIES, type RowInput } from './queues.ts';
+import { isReadable, type StoredPayload } from './stored-payload.ts';
 import { TASK_NAMES } from './tasks/index.ts';
 
 export const JOB_STATUSES = [
@@ -103,7 +104,7 @@ interface LiveState {
 }
 
 /** A job that waits or runs, as callers see it. */
-export function liveJob(id: string, payload: JobPayload, live: LiveState): Job {
+export function liveJob(id: string, payload: StoredPayload, live: LiveState): Job {
   const running = live.startedMs !== null;
   return {
     id,
@@ -143,8 +144,11 @@ interface Finish {
   timings?: z.infer<typeof Timings>;
 }
 
-/** The record of a job that has reached a terminal state. */
-export function finishedRecord(id: string, payload: JobPayload, finish: Finish): JobRecord {
+/**
+ * The record of a job that has reached a terminal state. One that could not be read cannot be tried
+ * again: nobody here knows what it asks for.
+ */
+export function finishedRecord(id: string, payload: StoredPayload, finish: Finish): JobRecord {
   const job: Job = {
     ...liveJob(id, payload, { ...finish, position: null, etaS: null }),
     status: finish.status,
@@ -156,10 +160,14 @@ export function finishedRecord(id: string, payload: JobPayload, finish: Finish):
     finished_at: seconds(finish.nowMs),
     expires_at: seconds(finish.nowMs + finish.resultTtlMs),
   };
-  const { rows, parameters, ttl_s, timeout_s, webhook } = payload;
-  const again = { rows, parameters, ttl_s, timeout_s, ...(webhook && { webhook }) };
-  const retry = finish.status === 'succeeded' ? null : again;
+  const retry = finish.status === 'succeeded' ? null : whatToRetry(payload);
   return { tenant: payload.tenant, job, retry };
+}
+
+function whatToRetry(payload: StoredPayload): JobRecord['retry'] {
+  if (!isReadable(payload)) return null;
+  const { rows, parameters, ttl_s, timeout_s, webhook } = payload;
+  return { rows, parameters, ttl_s, timeout_s, ...(webhook && { webhook }) };
 }
 
 /** Rough tokens of a row before it is tokenized: English has about four characters a token. */

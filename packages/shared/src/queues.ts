@@ -99,7 +99,7 @@ export type Priority = (typeof PRIORITIES)[number];
 
 /**
  * What a job of an `infer.<model>` queue carries. `v` changes when an older worker could misread a
- * payload; a worker refuses versions it does not know.
+ * payload: a worker leaves versions that it does not know to others (`stored-payload.ts`).
  */
 export const JobPayloadSchema = z.object({
   v: z.literal(1),

@@ -23,7 +23,7 @@ export interface RowContext {
 /** One line of the table in RELIABILITY.md. */
 export interface ChaosRow {
   /** Number of the fault; those with a name are the sum of several. */
-  row: number | 'batch' | 'requests' | 'soak';
+  row: number | 'batch' | 'requests' | 'rolling' | 'soak';
   title: string;
   goal: string;
   /** What was measured on BullMQ alone with its default options. */

@@ -25,6 +25,7 @@ import { noisyTenant } from './23-noisy-tenant.ts';
 import { canary } from './25-canary.ts';
 import { batch } from './batch.ts';
 import { requests } from './requests.ts';
+import { rolling } from './rolling.ts';
 import { soak } from './soak.ts';
 
 /** Every row of the table, in its order. */
@@ -33,5 +34,5 @@ export const ROWS: ChaosRow[] = [
   ...[failover, halfOpen, redisFull, cpuBlocked, rollingSigterm, sigtermWhileHung, idempotency],
   ...[hostileNames, foreignIds, callbacks, insideReceivers, signatures, hostileBodiesRow],
   ...[slowSockets, tokenizerWorstCase, rateLimit, noisyTenant, canary],
-  ...[soak, batch, requests],
+  ...[soak, batch, requests, rolling],
 ];

@@ -10,6 +10,7 @@ import {
   PLAN_QUEUE,
 } from '@headrace/shared/queues.ts';
 import { redisFailure } from '@headrace/shared/redis.ts';
+import { newerNeeded, PAYLOAD_VERSIONS } from '@headrace/shared/stored-payload.ts';
 import type { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { BatchPlans } from '../batch-plans.ts';
@@ -43,10 +44,13 @@ export function createAdvance(deps: AdvanceDeps): Advance {
   const now = deps.now ?? Date.now;
   /** Chunks below it are done; only grows, so what is lost with the process is looked up again. */
   const doneBelow = new Map<string, number>();
+  /** Batches of newer versions. */
+  const left = new Set<string>();
 
   async function advance(batch: StoredBatch): Promise<void> {
     const { definition, state } = batch;
     const { id } = definition;
+    if (definition.v > PAYLOAD_VERSIONS.batch) return leaveToNewer(batch);
     const open = state.status === 'validating' || state.status === 'in_progress';
     if (open && now() >= definition.expires_ms) {
       await withdraw(deps, batch);
@@ -71,6 +75,13 @@ export function createAdvance(deps: AdvanceDeps): Advance {
     }
   }
 
+  /** Said once: a newer dispatcher that takes it on says then what it waits for. */
+  async function leaveToNewer({ definition: { id, v }, state }: StoredBatch): Promise<void> {
+    if (left.has(id)) return;
+    await deps.batches.wait(id, state.status, newerNeeded('batch', 'dispatcher', v));
+    left.add(id);
+  }
+
   /** One batch that cannot go on holds up no other, unless it is for want of Redis. */
   async function held(batch: StoredBatch, error: unknown, failures: unknown[]): Promise<void> {
     if (redisFailure(error)) throw error;
@@ -87,7 +98,9 @@ export function createAdvance(deps: AdvanceDeps): Advance {
     },
     async tick() {
       const live = await deps.batches.live();
-      for (const id of doneBelow.keys()) if (!live.includes(id)) doneBelow.delete(id);
+      for (const known of [doneBelow, left]) {
+        for (const id of known.keys()) if (!live.includes(id)) known.delete(id);
+      }
       deps.plans.keepOnly(live);
       const failures: unknown[] = [];
       for (const id of live) {

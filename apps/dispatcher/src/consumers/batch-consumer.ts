@@ -1,11 +1,12 @@
-import type { BatchStatus } from '@headrace/shared/bulk/batch.ts';
+import type { BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
 import { waitingFor } from '@headrace/shared/bulk/batch-failures.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import { BULK } from '@headrace/shared/queues.ts';
+import { newerNeeded, PAYLOAD_VERSIONS } from '@headrace/shared/stored-payload.ts';
 import { startBatchSpan } from '@headrace/shared/tracing/batch-span.ts';
 import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
-import { type Job, Worker } from 'bullmq';
+import { DelayedError, type Job, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 
@@ -23,7 +24,10 @@ interface BatchConsumerOptions {
   log: Logger;
 }
 
-const BatchJob = z.object({ batch: z.string() });
+/** Without `v` it is of version 1. */
+const BatchJob = z.object({ v: z.int().default(1), batch: z.string() });
+/** Until a batch that this dispatcher cannot read comes again. */
+const PUT_OFF_MS = 5_000;
 /** Batches that one dispatcher plans, or assembles, at once. */
 const CONCURRENCY = 2;
 /**
@@ -38,9 +42,16 @@ const MAX_DEATHS = 10;
  */
 export function startBatchConsumer(options: BatchConsumerOptions): Worker {
   const { queue, run, giveUp, status, batches, redis, prefix, log } = options;
-  const process = async (job: Job) => {
-    const { batch } = BatchJob.parse(job.data);
-    const span = await beginSpan(options, batch);
+  const process = async (job: Job, token?: string) => {
+    const { batch, v } = BatchJob.parse(job.data);
+    const stored = await batches.read(batch);
+    const version = Math.max(v, stored?.definition.v ?? v);
+    if (stored?.state.status === status && version > PAYLOAD_VERSIONS.batch) {
+      await batches.wait(batch, status, newerNeeded('batch', 'dispatcher', version));
+      await job.moveToDelayed(Date.now() + PUT_OFF_MS, token);
+      throw new DelayedError();
+    }
+    const span = beginSpan(options, stored);
     try {
       if (giveUp !== null && job.stalledCounter >= MAX_DEATHS) await giveUp(batch);
       else await run(batch);
@@ -78,8 +89,7 @@ export function startBatchConsumer(options: BatchConsumerOptions): Worker {
   return worker;
 }
 
-async function beginSpan({ tracing, batches, queue }: BatchConsumerOptions, id: string) {
-  if (tracing === undefined) return undefined;
-  const batch = await batches.read(id);
-  return batch === null ? undefined : startBatchSpan(tracing, batch.definition, { stage: queue });
+function beginSpan({ tracing, queue }: BatchConsumerOptions, batch: StoredBatch | null) {
+  if (tracing === undefined || batch === null) return undefined;
+  return startBatchSpan(tracing, batch.definition, { stage: queue });
 }

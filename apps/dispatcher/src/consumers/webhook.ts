@@ -1,5 +1,6 @@
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
+import { PAYLOAD_VERSIONS } from '@headrace/shared/stored-payload.ts';
 import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import type { DeliveryState } from '@headrace/shared/webhooks/delivery.ts';
 import type { AttemptOutcome, DeliveryStore } from '@headrace/shared/webhooks/delivery-store.ts';
@@ -35,6 +36,10 @@ export interface DeliverDeps {
 
 /** What a job of the queue of deliveries carries. */
 const DeliveryJob = z.object({ delivery: z.string(), round: z.number() });
+/** What it says in every version; without `v` it is of version 1. */
+const DeliveryHead = z.object({ v: z.int().default(1), delivery: z.string() });
+/** Until a delivery that this dispatcher cannot read comes again. */
+const PUT_OFF_MS = 5_000;
 
 /** The shares of all attempts that slow receivers have at most: a host, and all of a tenant's. */
 const SHARE_OF_HOST = 1 / 4;
@@ -100,6 +105,10 @@ export function createDeliver(deps: DeliverDeps): (job: unknown) => Promise<numb
   }
 
   return async (job) => {
+    const head = DeliveryHead.parse(job);
+    if (head.v > PAYLOAD_VERSIONS.delivery) {
+      return (await deliveries.exists(head.delivery)) ? later(PUT_OFF_MS) : null;
+    }
     const { delivery: id, round } = DeliveryJob.parse(job);
     const delivery = await deliveries.read(id);
     if (delivery?.status !== 'pending' || delivery.round !== round) return null;

@@ -3,15 +3,16 @@ import type { StoredBatch } from '@headrace/shared/bulk/batch.ts';
 import { inputFailure, waitingFor } from '@headrace/shared/bulk/batch-failures.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
+import { BULK, bulkQueueName, type ChunkPayload } from '@headrace/shared/queues.ts';
 import {
-  BULK,
-  bulkQueueName,
-  type ChunkPayload,
-  ChunkPayloadSchema,
-} from '@headrace/shared/queues.ts';
+  type ChunkHead,
+  newerNeeded,
+  PAYLOAD_VERSIONS,
+  readChunkPayload,
+} from '@headrace/shared/stored-payload.ts';
 import { startBatchSpan } from '@headrace/shared/tracing/batch-span.ts';
 import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
-import { type Job, WaitingError } from 'bullmq';
+import { DelayedError, type Job, WaitingError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ChunkRun, type ChunkRunDeps } from './chunk-run.ts';
 import { FetchingWorker } from './fetching-worker.ts';
@@ -30,6 +31,9 @@ export interface BulkConsumerDeps extends Omit<ChunkRunDeps, 'batch' | 'chunk'> 
 
 /** How often a running chunk looks whether its batch is still wanted. */
 const WATCH_MS = 1_000;
+
+/** Until a chunk that this worker cannot read comes again: there is a window of each batch. */
+const PUT_OFF_MS = 5_000;
 
 /** Why a chunk was abandoned. */
 class GivenBack extends Error {}
@@ -101,9 +105,14 @@ export class BulkConsumer {
   }
 
   async #process(job: Job<ChunkPayload>, token: string | undefined): Promise<void> {
-    const chunk = ChunkPayloadSchema.parse(job.data);
+    const chunk = readChunkPayload(job.data);
     const batch = await this.#wanted(chunk);
     if (batch === null) return;
+    if (!('rows' in chunk)) return this.#leaveToNewer(job, token, newerChunk(chunk));
+    const { v } = batch.definition;
+    if (v > PAYLOAD_VERSIONS.batch) {
+      return this.#leaveToNewer(job, token, newerNeeded('batch', 'worker', v));
+    }
     const { index, rows } = chunk;
     const about = { stage: 'chunk', 'headrace.chunk': index, 'headrace.rows': rows };
     const span = startBatchSpan(this.#deps.tracing, batch.definition, about);
@@ -123,8 +132,19 @@ export class BulkConsumer {
     }
   }
 
+  /** Puts off a chunk that only a newer worker can read; its batch ends by its own window. */
+  async #leaveToNewer(
+    job: Job<ChunkPayload>,
+    token: string | undefined,
+    reason: string,
+  ): Promise<never> {
+    await this.#deps.batches.wait(job.data.batch, 'in_progress', reason);
+    await job.moveToDelayed(Date.now() + PUT_OFF_MS, token);
+    throw new DelayedError();
+  }
+
   /** @returns null when the chunk is done already, or nobody wants it any more */
-  async #wanted({ batch: id, index }: ChunkPayload): Promise<StoredBatch | null> {
+  async #wanted({ batch: id, index }: ChunkHead): Promise<StoredBatch | null> {
     const { batches } = this.#deps;
     const batch = await batches.read(id);
     if (batch?.state.status !== 'in_progress') return null;
@@ -169,6 +189,10 @@ export class BulkConsumer {
     };
     await batches.move(id, { from: ['in_progress'], to: 'finalizing', fields });
   }
+}
+
+function newerChunk({ v }: ChunkHead): string {
+  return newerNeeded('chunk', 'worker', v);
 }
 
 /** Why a chunk has no part. */

@@ -3,12 +3,16 @@ import type { JobStore } from '@headrace/shared/job-store.ts';
 import type { Job } from '@headrace/shared/jobs.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
+import { INTERACTIVE, type JobPayload, type Keyspace } from '@headrace/shared/queues.ts';
 import {
-  INTERACTIVE,
-  type JobPayload,
-  JobPayloadSchema,
-  type Keyspace,
-} from '@headrace/shared/queues.ts';
+  isReadable,
+  type JobHead,
+  newerNeeded,
+  readJobHead,
+  readJobPayload,
+  rowCount,
+  type StoredPayload,
+} from '@headrace/shared/stored-payload.ts';
 import type { BoundTask } from '@headrace/shared/tasks/index.ts';
 import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import type { Redis } from 'ioredis';
@@ -16,11 +20,12 @@ import type { ActivityMeter } from '../inference/activity-meter.ts';
 import type { InferenceRun, Pipeline } from '../inference/pipeline.ts';
 import { createTimingsObserver } from './job-timings.ts';
 import { JobTrace } from './job-trace.ts';
-import { failed, finished, type JobFacts, type Outcome } from './outcome.ts';
+import { failed, finished, type Outcome } from './outcome.ts';
 import { createQueueErrorLog } from './queue-errors.ts';
 import { storeResult } from './store-result.ts';
 import type { TakenJob } from './taken-job.ts';
 import { TakingWorker } from './taking-worker.ts';
+import { endOfUnread, putOffDelayMs } from './unread-job.ts';
 
 export interface InferConsumerDeps {
   model: string;
@@ -56,6 +61,11 @@ class GivenBack extends Error {
   }
 }
 class Canceled extends Error {}
+/** Why a run was not begun. */
+class NewerParameters extends Error {}
+
+/** A job that meets these ends elsewhere, or later. */
+const WITHOUT_END = [Canceled, GivenBack, NewerParameters];
 
 interface RunningJob {
   run: InferenceRun;
@@ -72,6 +82,8 @@ export class InferConsumer {
   readonly #now: () => number;
   readonly #observe: ReturnType<typeof createTimingsObserver>;
   readonly #held = new Map<string, RunningJob>();
+  /** After a downgrade the whole queue may be so. */
+  readonly #sayUnread = createThrottle(10_000);
   #worker: TakingWorker | null = null;
   #heldRows = 0;
   #draining = false;
@@ -151,7 +163,8 @@ export class InferConsumer {
 
   async #process(job: TakenJob): Promise<void> {
     try {
-      const payload = this.#parse(job);
+      const payload = this.#read(job);
+      if (!isReadable(payload)) return await this.#leaveToNewer(job, payload);
       const { tracing, queue } = this.#deps;
       if (tracing !== undefined) job.trace = new JobTrace(job, payload, { tracing, queue });
       const outcome = await this.#outcomeOf(job, payload);
@@ -167,6 +180,8 @@ export class InferConsumer {
   async #unfinished(job: TakenJob, error: unknown): Promise<void> {
     if (error instanceof Canceled) return this.#forget(job);
     if (error instanceof GivenBack) return this.#worker?.giveBack(job, error);
+    const head = error instanceof NewerParameters ? readJobHead(job.data) : null;
+    if (head !== null) return this.#leaveToNewer(job, head);
     return this.#worker?.tryLater(job, error instanceof Error ? error : new Error(String(error)));
   }
 
@@ -174,12 +189,38 @@ export class InferConsumer {
     return this.#deps.store.forget({ id, queue: this.#deps.queue, lockToken });
   }
 
-  /** A payload that this version does not know fails, and is tried again: by another, perhaps. */
-  #parse({ id, data }: TakenJob): JobPayload {
-    const parsed = JobPayloadSchema.safeParse(JSON.parse(data));
-    if (parsed.success) return parsed.data;
-    this.#deps.log.error({ event: 'job.unreadable', id }, 'job has an unknown payload');
-    throw new Error('unknown payload');
+  /** The payload, or its head where this worker does not know the rest. */
+  #read({ id, data }: TakenJob): StoredPayload {
+    const payload = readJobPayload(data);
+    if (payload !== null) return payload;
+    this.#deps.log.error({ event: 'job.unreadable', id }, 'job has no payload of any version');
+    throw new Error('no payload');
+  }
+
+  /** The API has checked them: what is wrong with them here is that a newer one did. */
+  #parameters(payload: JobPayload) {
+    try {
+      return this.#deps.task.parse(payload.parameters);
+    } catch {
+      throw new NewerParameters();
+    }
+  }
+
+  /** Puts off a job that only a newer worker can read, until it has waited for one long enough. */
+  async #leaveToNewer(job: TakenJob, head: JobHead): Promise<void> {
+    const worker = this.#worker;
+    if (worker === null) return;
+    const { store, log } = this.#deps;
+    const { id } = job;
+    if (job.starts > 1 && (await store.read(id)) !== null) return this.#forget(job);
+    const times = await worker.timesPutOff(job);
+    const outcome = endOfUnread(this.#facts(job, head), times);
+    if (outcome !== null) return this.#store(job, head, outcome);
+    await worker.putOff(job, putOffDelayMs(times));
+    this.#sayUnread('unread', (swallowed) => {
+      const reason = newerNeeded('job', 'worker', head.v);
+      log.warn({ event: 'job.put_off', id, reason, times, swallowed }, 'job waits');
+    });
   }
 
   /** @returns null when the job has a terminal state already */
@@ -195,7 +236,7 @@ export class InferConsumer {
       const result = await this.#infer(job, payload);
       return finished(facts(), result);
     } catch (error) {
-      if (error instanceof Canceled || error instanceof GivenBack) throw error;
+      if (WITHOUT_END.some((kind) => error instanceof kind)) throw error;
       this.#deps.log.error({ event: 'job.error', id, err: error }, 'inference broke');
       if (job.attempts + 1 < INTERACTIVE.attempts) throw error;
       return failed(facts(), 'internal');
@@ -203,12 +244,12 @@ export class InferConsumer {
   }
 
   async #infer(job: TakenJob, payload: JobPayload) {
-    const { pipeline, task, publishStarted } = this.#deps;
+    const { pipeline, publishStarted } = this.#deps;
     if (this.#draining) throw new GivenBack(false);
     const { id } = job;
     const run = pipeline.infer({
       rows: payload.rows,
-      parameters: task.parse(payload.parameters),
+      parameters: this.#parameters(payload),
       startTime: startTimeOf(job.score),
       flow: `${payload.tenant}:${payload.priority}`,
       timeoutMs: payload.timeout_s * 1000,
@@ -255,7 +296,7 @@ export class InferConsumer {
     this.#worker.concurrency = this.#heldRows < maxHeldRows ? concurrency : 1;
   }
 
-  #facts({ id, starts, startedMs }: TakenJob, payload: JobPayload): JobFacts {
+  #facts<Payload>({ id, starts, startedMs }: TakenJob, payload: Payload) {
     const { task, variant, resultTtlMs } = this.#deps;
     const nowMs = this.#now();
     return {
@@ -264,12 +305,12 @@ export class InferConsumer {
     };
   }
 
-  async #store(job: TakenJob, payload: JobPayload, outcome: Outcome): Promise<void> {
+  async #store(job: TakenJob, payload: StoredPayload, outcome: Outcome): Promise<void> {
     const { store, queue, model, metrics, resultTtlMs, log } = this.#deps;
     const { id, lockToken, score } = job;
     const finished = {
       ...{ id, queue, lockToken, record: outcome.record, ttlMs: resultTtlMs },
-      ...{ rows: payload.rows.length, tokens: payload.tokens, startTime: this.#virtualTime(score) },
+      ...{ rows: rowCount(payload), tokens: payload.tokens, startTime: this.#virtualTime(score) },
       webhook: payload.webhook,
       trace: job.trace?.traceparent ?? payload.traceparent,
     };
@@ -306,5 +347,6 @@ function timesOf(timings: NonNullable<Job['timings']>) {
 /** Why a job left this worker without an end. */
 function reasonOf(error: unknown): string {
   if (error instanceof Canceled) return 'canceled';
+  if (error instanceof NewerParameters) return 'put_off';
   return error instanceof GivenBack ? 'given_back' : 'internal';
 }

@@ -41,6 +41,7 @@ export class TakingWorker extends Worker<unknown, void> {
   readonly #options: TakingWorkerOptions;
   readonly #take: (args: (string | number)[]) => Promise<unknown>;
   readonly #putBack: (args: (string | number)[]) => Promise<unknown>;
+  readonly #putOff: (args: (string | number)[]) => Promise<unknown>;
   readonly #keys: string[];
   /** Jobs that leave less room for others. */
   readonly #taken = new Set<TakenJob>();
@@ -57,6 +58,7 @@ export class TakingWorker extends Worker<unknown, void> {
     this.#options = options;
     this.#take = defineScript(redis, 'take-jobs');
     this.#putBack = defineScript(redis, 'put-back');
+    this.#putOff = defineScript(redis, 'put-off');
     const names = ['prioritized', 'active', 'wait', 'delayed', 'meta', 'marker', 'events', 'pc'];
     this.#keys = names.map((name) => keys.bull(queue, name));
   }
@@ -84,6 +86,21 @@ export class TakingWorker extends Worker<unknown, void> {
     const { keys, queue } = this.#options;
     const own = [keys.bull(queue, 'prioritized'), keys.bull(queue, id)];
     await this.#putBack([own.length, ...own, id, score, begun ? 0 : 1]);
+  }
+
+  /** How often a job was put off. */
+  async timesPutOff({ id }: TakenJob): Promise<number> {
+    const { keys, queue, redis } = this.#options;
+    return Number(await redis.hget(keys.bull(queue, id), 'put_off'));
+  }
+
+  /** Has a job that was not begun come again later, to whichever worker takes it then. */
+  async putOff({ id, lockToken }: TakenJob, delayMs: number): Promise<void> {
+    const { keys, queue } = this.#options;
+    const hash = keys.bull(queue, id);
+    if ((await this.#putOff([2, `${hash}:lock`, hash, lockToken])) !== 1) return;
+    const job = await Job.fromId(this, id);
+    await job?.moveToDelayed(Date.now() + delayMs, lockToken);
   }
 
   /** Has BullMQ try a job again after its back-off, unless it was tried often enough. */

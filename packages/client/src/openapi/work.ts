@@ -95,6 +95,7 @@ export interface ErrorBody {
     | 'non_finite_output'
     | 'out_of_memory'
     | 'attempts_exhausted'
+    | 'unsupported_payload'
     | 'expired'
     | 'canceled';
   param: string | null;

@@ -6,11 +6,11 @@ import { type Keyspace, WEBHOOKS_QUEUE } from '../queues.ts';
 import { defineScript } from '../redis.ts';
 import {
   type BatchDefinition,
-  BatchDefinitionSchema,
   BatchStateSchema,
   type BatchStatus,
   type CHUNK_COUNTS,
   isTerminal,
+  parseDefinition,
   type StoredBatch,
 } from './batch.ts';
 
@@ -220,7 +220,7 @@ function parseBatch(hash: Record<string, string>): StoredBatch | null {
   const { definition, ...state } = hash;
   if (definition === undefined) return null;
   return {
-    definition: BatchDefinitionSchema.parse(JSON.parse(definition)),
+    definition: parseDefinition(definition),
     state: BatchStateSchema.parse(state),
   };
 }

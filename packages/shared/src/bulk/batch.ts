@@ -50,7 +50,7 @@ export type Scoring = z.infer<typeof ScoringSchema>;
 
 /** What a batch was created as; it never changes. */
 export const BatchDefinitionSchema = z.object({
-  v: z.literal(1),
+  v: z.int(),
   id: z.string().refine(isBatchId),
   tenant: z.string(),
   endpoint: z.enum(BATCH_ENDPOINTS),
@@ -80,6 +80,21 @@ export const BatchDefinitionSchema = z.object({
   traceparent: z.string().optional(),
 });
 export type BatchDefinition = z.infer<typeof BatchDefinitionSchema>;
+
+/** Of a newer version: what is not known here stands as if it were not there. */
+const NewerDefinitionSchema = BatchDefinitionSchema.extend({
+  endpoint: z.enum(BATCH_ENDPOINTS).catch('/v1/jobs'),
+  priority: z.enum(PRIORITIES).catch('normal'),
+  scoring: ScoringSchema.nullable().catch(null),
+  webhook: WebhookTargetSchema.nullable().catch(null),
+});
+
+/** @throws ZodError when it is no definition of this version or of a newer one */
+export function parseDefinition(json: string): BatchDefinition {
+  const stored = JSON.parse(json);
+  const known = BatchDefinitionSchema.safeParse(stored);
+  return known.success ? known.data : NewerDefinitionSchema.parse(stored);
+}
 
 const LineError = z.object({
   code: z.string(),

@@ -77,16 +77,30 @@ export class DeliveryStore {
     return delivery;
   }
 
+  /** @throws ZodError when it is one that a newer version has written */
   async read(id: string): Promise<DeliveryState | null> {
-    const [state] = await this.readMany([id]);
-    return state ?? null;
+    const [reply] = await this.#readAll([id]);
+    return isThere(reply) ? DeliveryStateSchema.parse(stateOf(reply)) : null;
   }
 
-  /** In the order of the ids; null for those that are gone. */
+  /** In the order of the ids; null for those that are gone, or that only a newer version can read. */
   async readMany(ids: string[]): Promise<(DeliveryState | null)[]> {
+    const replies = await this.#readAll(ids);
+    return replies.map((reply) => {
+      if (!isThere(reply)) return null;
+      return DeliveryStateSchema.safeParse(stateOf(reply)).data ?? null;
+    });
+  }
+
+  /** Whether there is a delivery, of whatever version. */
+  async exists(id: string): Promise<boolean> {
+    return (await this.#redis.exists(this.#keys.delivery(id))) === 1;
+  }
+
+  async #readAll(ids: string[]): Promise<unknown[]> {
     const pipeline = this.#redis.pipeline();
     for (const id of ids) pipeline.hmget(this.#keys.delivery(id), ...FIELDS);
-    return unwrapPipeline(await pipeline.exec()).map(parseState);
+    return unwrapPipeline(await pipeline.exec());
   }
 
   /** What is sent; null of a batch, of which it is made anew, and when it is not kept any more. */
@@ -141,8 +155,11 @@ export class DeliveryStore {
   }
 }
 
-function parseState(reply: unknown): DeliveryState | null {
-  if (!Array.isArray(reply) || reply[0] === null) return null;
+function isThere(reply: unknown): reply is unknown[] {
+  return Array.isArray(reply) && reply[0] !== null;
+}
+
+function stateOf(reply: unknown[]): Record<string, unknown> {
   const set = FIELDS.map((name, i) => [name, reply[i]]).filter(([, value]) => value !== null);
-  return DeliveryStateSchema.parse(Object.fromEntries(set));
+  return Object.fromEntries(set);
 }

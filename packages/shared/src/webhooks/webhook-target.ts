@@ -27,7 +27,7 @@ export const JobWebhookSchema = webhookOf(JOB_EVENTS);
 export const BatchWebhookSchema = webhookOf(BATCH_EVENTS);
 
 /** Where the end of a job or batch is told, as it is kept with it. */
-export const WebhookTargetSchema = z.strictObject({
+export const WebhookTargetSchema = z.object({
   url: z.string(),
   /** Of which ends; null: of every one. */
   events: z.array(z.string()).nullable(),

@@ -204,6 +204,11 @@ export const CLIENT_CASES: readonly Case[] = [
       const { data } = await webhooks.deliveries({ limit: 1 });
       same(data[0]?.id, id);
       same((await webhooks.redeliver(id)).id, id);
+      const { redelivered } = await webhooks.redeliverAll({
+        url: 'https://example.com/',
+        limit: 1,
+      });
+      same(redelivered, 1);
       await fails(webhooks.test('http://10.0.0.1/'), 'invalid_request', 400);
       ok(Array.isArray(await webhooks.endpoints()));
     },

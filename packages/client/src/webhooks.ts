@@ -3,6 +3,8 @@ import type {
   WebhookDelivery,
   WebhookDeliveryDetail,
   WebhookEndpoint,
+  WebhookRedelivered,
+  WebhookRedeliverRequest,
   WebhookSecret,
 } from './api-types.ts';
 import { type List, listOf } from './pages.ts';
@@ -47,6 +49,15 @@ export function createWebhooks(transport: Transport) {
     /** Sends it again, under its `webhook-id`. */
     redeliver(id: string, call: CallOptions = {}): Promise<WebhookDeliveryDetail> {
       return transport.json({ ...call, method: 'POST', path: `${deliveryPath(id)}/redeliver` });
+    },
+
+    /** Sends those that fit again, a page at a time: go on with `after` while there are more. */
+    redeliverAll(
+      request: WebhookRedeliverRequest,
+      call: CallOptions = {},
+    ): Promise<WebhookRedelivered> {
+      const path = `${BASE}/deliveries/redeliver`;
+      return transport.json({ ...call, method: 'POST', path, json: request });
     },
 
     /** Sends a test event; the delivery tells what came of it. */

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { z } from 'zod';
+import { clientTypes } from '../../scripts/client/api-types.ts';
 import { apiReference } from '../../scripts/docs/api-reference.ts';
 import { startTestApi, type TestApi } from '../helpers/api.ts';
 import { startRedis, type TestRedis } from '../helpers/redis.ts';
@@ -42,6 +43,15 @@ const NOBODY = '/v1/jobs/job_00000000000000000000000000';
 test('docs/api.md is made from the OpenAPI document', async () => {
   const { body } = await api.send('/openapi.json');
   assert.equal(readFileSync(REFERENCE, 'utf8'), apiReference(body));
+});
+
+test("the client's types are made from the OpenAPI document", async () => {
+  const { body } = await api.send('/openapi.json');
+  const made = clientTypes(body);
+  assert.ok(made.size > 0);
+  for (const [path, text] of made) {
+    assert.equal(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8'), text, path);
+  }
 });
 
 describe('every answer is as the OpenAPI document says', () => {

@@ -43,6 +43,15 @@ function refuse(status: number, code: string, headers: Record<string, string> = 
   return answer(status, { error }, headers);
 }
 
+/** Server-sent events, in so many pieces. */
+function events(...texts: string[]): Handler {
+  return async (_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    for (const text of texts) await new Promise((written) => response.write(text, written));
+    response.end();
+  };
+}
+
 const hangUp: Handler = (request) => request.socket.destroy();
 const job = answer(200, { id: 'job_1', status: 'succeeded' });
 
@@ -197,6 +206,68 @@ describe('waiting', () => {
     await waiting;
   });
 
+  test('for a job that takes longer than a request may is told by its events', async (t) => {
+    const running = answer(200, { id: 'job_1', status: 'running', finished_at: null });
+    const { client, seen } = await serve(
+      t,
+      running,
+      events('event: status\ndata: {"finished_at":null}\n\n'),
+      running,
+      refuse(429, 'overloaded'),
+      running,
+      events(
+        ': hello\n\nevent: status\ndata: {"fin',
+        'ished_at":null}\n\nid: 1\ndata: {"id":\n',
+        'data: "job_1","finished_at":7}\n\n',
+      ),
+    );
+    assert.deepEqual(await client.jobs.wait('job_1'), { id: 'job_1', finished_at: 7 });
+    const paths = seen.map(({ url = '' }) => url.replace('/v1/jobs/job_1', ''));
+    const [poll, follow] = ['?wait=30', '/events'];
+    assert.deepEqual(paths, [poll, follow, poll, follow, poll, follow]);
+  });
+
+  test('for the overview goes on after a break, with all that was missed', async (t) => {
+    const sample = (at: number) => `event: now\ndata: {"at":${at}}\n\n`;
+    const { client, seen } = await serve(
+      t,
+      events(sample(1), sample(2)),
+      answer(200, { history: [] }),
+      refuse(503, 'redis_unavailable'),
+      events(sample(3)),
+      answer(200, { history: [1] }),
+      refuse(401, 'unauthorized', { 'x-should-retry': 'false' }),
+    );
+    const told: unknown[] = [];
+    const follow = async () => {
+      for await (const change of client.overview.follow()) {
+        if (change.event === 'all') told.push(change.overview.history.length);
+        else told.push(change.event === 'lost' ? 'lost' : change.sample);
+      }
+    };
+    await assert.rejects(follow(), { code: 'unauthorized' });
+    assert.deepEqual(told, [0, { at: 1 }, { at: 2 }, 'lost', 'lost', 1, { at: 3 }, 'lost']);
+    assert.equal(seen.length, 6);
+  });
+
+  test('for a stream that says why it ends gives that', async (t) => {
+    const error = {
+      message: 'gone',
+      type: 't',
+      code: 'unauthorized',
+      param: null,
+      retryable: false,
+    };
+    const { client } = await serve(
+      t,
+      events(`event: error\ndata: ${JSON.stringify({ error })}\n\n`),
+    );
+    const read = async () => {
+      for await (const _ of client.overview.watch());
+    };
+    await assert.rejects(read(), { name: 'HeadraceError', code: 'unauthorized' });
+  });
+
   test('for a server that is not there ends, and says that nothing was sent', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -231,6 +302,28 @@ describe('waiting', () => {
     const asked = seen.map(({ url = '' }) => new URL(url, 'http://a').searchParams.get('after'));
     assert.deepEqual(asked, ['a', 'b', 'c', 'c']);
   });
+});
+
+test('a list gives a page when it is awaited, and all pages when it is gone through', async (t) => {
+  const page = (ids: string[], last_id: string | null, has_more: boolean) =>
+    answer(200, { object: 'list', data: ids.map((id) => ({ id })), has_more, last_id });
+  const pages = [page(['a', 'b'], 'b', true), page(['c'], 'c', true), page([], null, false)];
+  const { client, seen } = await serve(t, ...pages);
+  const ids: string[] = [];
+  for await (const { id } of client.jobs.list({
+    limit: 2,
+    after: '0',
+    metadata: { 'a&b': 'c=d' },
+  })) {
+    ids.push(id);
+  }
+  assert.deepEqual(ids, ['a', 'b', 'c']);
+  const queries = seen.map(({ url = '' }) => new URL(url, 'http://a').searchParams);
+  assert.deepEqual(
+    queries.map((query) => query.get('after')),
+    ['0', 'b', 'c'],
+  );
+  assert.ok(queries.every((query) => query.get('metadata[a&b]') === 'c=d'));
 });
 
 test('what answers but is no Headrace is told so', async (t) => {

@@ -1,6 +1,7 @@
-import type { Batch, BatchRequest, BatchResultsPage, BatchStatus, Page } from './api-types.ts';
+import type { Batch, BatchRequest, BatchResultsPage, BatchStatus } from './api-types.ts';
 import { delay } from './delay.ts';
 import { once } from './once.ts';
+import { type List, listOf } from './pages.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 export interface BatchQuery extends CallOptions {
@@ -49,8 +50,13 @@ export function createBatches(transport: Transport) {
       return transport.json({ ...call, ...once(), path: '/v1/batches', json: request });
     },
 
-    list({ limit, after, ...call }: BatchQuery = {}): Promise<Page<Batch>> {
-      return transport.json({ ...call, path: '/v1/batches', query: { limit, after } });
+    /** Newest first: a page, or one after the other with `for await`. */
+    list({ limit, after, ...call }: BatchQuery = {}): List<Batch> {
+      const path = '/v1/batches';
+      return listOf(
+        (from) => transport.json({ ...call, path, query: { limit, after: from } }),
+        after,
+      );
     },
 
     /** The batch as it is, again and again; the last one that comes is finished. */

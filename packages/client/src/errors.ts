@@ -49,9 +49,12 @@ export class ConnectionError extends Error {
 
 /** The error of an answer; one that is not of the contract, such as a proxy's, counts as internal. */
 export async function errorOf(response: Response): Promise<HeadraceError> {
-  const text = await response.text().catch(() => '');
+  return errorIn(await response.text().catch(() => ''), response);
+}
+
+/** @param text its body, or an event that came later */
+export function errorIn(text: string, { status, headers }: Response): HeadraceError {
   const body = errorBodyOf(text);
-  const { status, headers } = response;
   return new HeadraceError({
     code: body.code ?? 'internal',
     message: body.message ?? `The server answered ${status} without saying why.`,

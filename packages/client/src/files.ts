@@ -3,6 +3,7 @@ import type { ByteSource } from './byte-stream.ts';
 import { type Content, openContent, type Range } from './content.ts';
 import { multipartBody } from './multipart.ts';
 import { once } from './once.ts';
+import { type List, listOf } from './pages.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 export interface Upload extends CallOptions {
@@ -16,10 +17,18 @@ export interface Upload extends CallOptions {
   purpose: 'batch' | 'user_data';
   expiresAfterS?: number | undefined;
   /**
-   * Bytes that were sent so far; begins anew with each try. Streams the body, which not every
-   * browser can.
+   * Bytes that were sent so far; begins anew with each try. In a page it is told of a Blob or File;
+   * other content streams there, which not every browser can.
    */
   onProgress?: ((bytes: number) => void) | undefined;
+}
+
+export interface FileQuery extends CallOptions {
+  purpose?: FileObject['purpose'] | undefined;
+  /** Files of a page, 10,000 at most. */
+  limit?: number | undefined;
+  /** The `last_id` of the page before. */
+  after?: string | undefined;
 }
 
 export function createFiles(transport: Transport) {
@@ -40,6 +49,16 @@ export function createFiles(transport: Transport) {
         repeat: isGone ? 'never' : 'always',
         timeoutMs: null,
       });
+    },
+
+    /** Newest first: a page, or one after the other with `for await`. */
+    list({ purpose, limit, after, ...call }: FileQuery = {}): List<FileObject> {
+      const filters = { purpose, limit };
+      return listOf(
+        (from) =>
+          transport.json({ ...call, path: '/v1/files', query: { ...filters, after: from } }),
+        after,
+      );
     },
 
     get(id: string, call: CallOptions = {}): Promise<FileObject> {

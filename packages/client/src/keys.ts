@@ -1,4 +1,5 @@
-import type { ApiKey, KeyRequest, NewApiKey, Page } from './api-types.ts';
+import type { ApiKey, KeyRequest, NewApiKey } from './api-types.ts';
+import { type List, listOf } from './pages.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 export interface KeyQuery extends CallOptions {
@@ -16,8 +17,12 @@ export function createKeys(transport: Transport) {
       return transport.json({ ...call, method: 'POST', path: '/v1/keys', json: request });
     },
 
-    list({ limit, after, ...call }: KeyQuery = {}): Promise<Page<ApiKey>> {
-      return transport.json({ ...call, path: '/v1/keys', query: { limit, after } });
+    list({ limit, after, ...call }: KeyQuery = {}): List<ApiKey> {
+      const path = '/v1/keys';
+      return listOf(
+        (from) => transport.json({ ...call, path, query: { limit, after: from } }),
+        after,
+      );
     },
 
     get(id: string, call: CallOptions = {}): Promise<ApiKey> {

@@ -1,5 +1,7 @@
 import { type ByteSource, pieces, readableStream } from './byte-stream.ts';
+import { randomHex } from './random-hex.ts';
 import type { RequestBody } from './transport.ts';
+import { hasXhr } from './xhr.ts';
 
 export interface Form {
   fields: Record<string, string>;
@@ -12,12 +14,12 @@ export interface Form {
 }
 
 /**
- * A form with one file, as a body that is never whole in memory. A Blob whose progress nobody wants
- * to know stays one: every browser can send it, and only some can send streams.
+ * A form with one file, as a body that is never whole in memory. A Blob stays one in a browser, which
+ * reads it from where it is; elsewhere it is a stream if somebody wants to know the progress.
  */
 export function multipartBody(form: Form): RequestBody {
   const { fields, filename, content, onProgress, ended } = form;
-  const boundary = `headrace-${crypto.randomUUID()}`;
+  const boundary = `headrace-${randomHex()}`;
   const type = `multipart/form-data; boundary=${boundary}`;
   const part = (disposition: string) =>
     `--${boundary}\r\ncontent-disposition: form-data; ${disposition}\r\n`;
@@ -27,8 +29,12 @@ export function multipartBody(form: Form): RequestBody {
   const file = part(`name="file"; filename="${quoted(filename)}"`);
   const head = `${parts.join('')}${file}content-type: application/octet-stream\r\n\r\n`;
   const tail = `\r\n--${boundary}--\r\n`;
-  if (content instanceof Blob && onProgress === undefined) {
-    return { content: new Blob([head, content, tail]), type };
+  if (content instanceof Blob && (onProgress === undefined || hasXhr())) {
+    const headBytes = new Blob([head]).size;
+    const onSent =
+      onProgress &&
+      ((sent: number) => onProgress(Math.max(0, Math.min(content.size, sent - headBytes))));
+    return { content: new Blob([head, content, tail]), type, onSent };
   }
   const source = content instanceof Blob ? content.stream() : content;
   return { content: readableStream(around({ head, source, tail, onProgress }), ended), type };

@@ -1,6 +1,7 @@
 import { delay } from './delay.ts';
 import { ConnectionError, errorOf } from './errors.ts';
 import { type Repeat, retryDelayMs } from './retry.ts';
+import { fetchByXhr } from './xhr.ts';
 
 export interface ClientOptions {
   /** Such as `http://127.0.0.1:8000`; a path before `/v1` may be part of it. */
@@ -34,6 +35,8 @@ export interface Request extends CallOptions {
 export interface RequestBody {
   content: string | Blob | ReadableStream<Uint8Array>;
   type: string;
+  /** Of a Blob that a page sends: bytes of it that have left. */
+  onSent?: ((bytes: number) => void) | undefined;
 }
 
 export interface Transport {
@@ -60,12 +63,9 @@ export function createTransport(options: ClientOptions): Transport {
     const type = given === undefined ? {} : { 'content-type': given.type };
     const limit = withTimeout(signal, timeoutMs);
     try {
-      const response = await fetch(`${base}${path}${queryString(query)}`, {
-        method,
-        headers: { ...authorization, ...type, ...headers },
-        ...(given === undefined ? {} : bodyOf(given)),
-        ...(limit.signal === undefined ? {} : { signal: limit.signal }),
-      });
+      const url = `${base}${path}${queryString(query)}`;
+      const head = { method, headers: { ...authorization, ...type, ...headers } };
+      const response = await sent(fetch, { url, head, given, signal: limit.signal });
       if (!response.ok) throw await errorOf(response);
       return await read(response);
     } catch (error) {
@@ -114,6 +114,25 @@ async function readJson<T>(response: Response): Promise<T> {
 
 function jsonBody(json: unknown): RequestBody {
   return { content: new Blob([JSON.stringify(json)]), type: 'application/json' };
+}
+
+interface Sending {
+  url: string;
+  head: { method: string; headers: Record<string, string> };
+  given: RequestBody | undefined;
+  signal: AbortSignal | undefined;
+}
+
+function sent(fetch: typeof globalThis.fetch, { url, head, given, signal }: Sending) {
+  const { content, onSent } = given ?? {};
+  if (content instanceof Blob && onSent !== undefined) {
+    return fetchByXhr(url, { ...head, body: content, signal, onSent });
+  }
+  return fetch(url, {
+    ...head,
+    ...(given === undefined ? {} : bodyOf(given)),
+    ...(signal === undefined ? {} : { signal }),
+  });
 }
 
 /**

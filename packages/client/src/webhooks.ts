@@ -1,11 +1,13 @@
 import type {
   DeliveryStatus,
-  Page,
   WebhookDelivery,
   WebhookDeliveryDetail,
   WebhookEndpoint,
+  WebhookRedelivered,
+  WebhookRedeliverRequest,
   WebhookSecret,
 } from './api-types.ts';
+import { type List, listOf } from './pages.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 export interface DeliveryQuery extends CallOptions {
@@ -20,8 +22,7 @@ export interface DeliveryQuery extends CallOptions {
   after?: string | undefined;
 }
 
-interface List<T> {
-  object: 'list';
+interface All<T> {
   data: T[];
 }
 
@@ -30,9 +31,14 @@ const BASE = '/v1/webhooks';
 /** The log of callbacks, the secrets that sign them, and the URLs that get no more of them. */
 export function createWebhooks(transport: Transport) {
   return {
-    deliveries({ job, batch, status, limit, after, ...call }: DeliveryQuery = {}) {
-      const query = { job, batch, status, limit, after };
-      return transport.json<Page<WebhookDelivery>>({ ...call, path: `${BASE}/deliveries`, query });
+    deliveries(query: DeliveryQuery = {}): List<WebhookDelivery> {
+      const { job, batch, status, limit, after, ...call } = query;
+      const path = `${BASE}/deliveries`;
+      const filters = { job, batch, status, limit };
+      return listOf(
+        (from) => transport.json({ ...call, path, query: { ...filters, after: from } }),
+        after,
+      );
     },
 
     /** A delivery and its attempts. */
@@ -45,13 +51,22 @@ export function createWebhooks(transport: Transport) {
       return transport.json({ ...call, method: 'POST', path: `${deliveryPath(id)}/redeliver` });
     },
 
+    /** Sends those that fit again, a page at a time: go on with `after` while there are more. */
+    redeliverAll(
+      request: WebhookRedeliverRequest,
+      call: CallOptions = {},
+    ): Promise<WebhookRedelivered> {
+      const path = `${BASE}/deliveries/redeliver`;
+      return transport.json({ ...call, method: 'POST', path, json: request });
+    },
+
     /** Sends a test event; the delivery tells what came of it. */
     test(url: string, call: CallOptions = {}): Promise<WebhookDeliveryDetail> {
       return transport.json({ ...call, method: 'POST', path: `${BASE}/test`, json: { url } });
     },
 
     async secrets(call: CallOptions = {}): Promise<WebhookSecret[]> {
-      return (await transport.json<List<WebhookSecret>>({ ...call, path: `${BASE}/secrets` })).data;
+      return (await transport.json<All<WebhookSecret>>({ ...call, path: `${BASE}/secrets` })).data;
     },
 
     /** A new secret, shown this once; the one before stays good for `overlapS` (a day). */
@@ -67,7 +82,7 @@ export function createWebhooks(transport: Transport) {
     /** URLs that are disabled. */
     async endpoints(call: CallOptions = {}): Promise<WebhookEndpoint[]> {
       const path = `${BASE}/endpoints`;
-      return (await transport.json<List<WebhookEndpoint>>({ ...call, path })).data;
+      return (await transport.json<All<WebhookEndpoint>>({ ...call, path })).data;
     },
 
     async enable(id: string, call: CallOptions = {}): Promise<void> {

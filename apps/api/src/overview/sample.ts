@@ -26,22 +26,24 @@ const ErrorCount = z.object({
   count: z.int(),
 });
 
-const ModelSample = z.object({
-  model: z.string().describe('name@version'),
-  workers: z.int().describe('That are ready for it.'),
-  backlog: z.object({
-    rows: z.number().describe('Of interactive jobs.'),
-    tokens: z.number(),
-    chunks: z.int().describe('Of batches, as far as they were handed out.'),
-    drain_s: z.number().nullable().describe('Seconds that all ready workers need for it.'),
-    oldest_s: z.number().nullable().describe('Age of the job that is next.'),
-  }),
-  bulk: z
-    .object({ rows: z.int(), tokens: z.int(), drain_s: z.number().nullable() })
-    .describe('What is left of the batches that are being worked on.'),
-  traffic: Traffic.nullable(),
-  engines: Engines.nullable(),
-});
+const ModelSample = z
+  .object({
+    model: z.string().describe('name@version'),
+    workers: z.int().describe('That are ready for it.'),
+    backlog: z.object({
+      rows: z.number().describe('Of interactive jobs.'),
+      tokens: z.number(),
+      chunks: z.int().describe('Of batches, as far as they were handed out.'),
+      drain_s: z.number().nullable().describe('Seconds that all ready workers need for it.'),
+      oldest_s: z.number().nullable().describe('Age of the job that is next.'),
+    }),
+    bulk: z
+      .object({ rows: z.int(), tokens: z.int(), drain_s: z.number().nullable() })
+      .describe('What is left of the batches that are being worked on.'),
+    traffic: Traffic.nullable(),
+    engines: Engines.nullable(),
+  })
+  .meta({ id: 'ModelSample' });
 
 export const OverviewSampleSchema = z
   .object({

@@ -15,23 +15,25 @@ const Variant = z.object({
   bytes: z.int(),
 });
 
-const Version = z.object({
-  version: z.string(),
-  digest: z.string().describe("SHA-256 of the default variant's file."),
-  default_variant: z.string(),
-  variants: z.array(Variant),
-  ready_workers: z.int(),
-  backlog: z.object({
-    jobs: z.int(),
-    rows: z.number(),
-    tokens: z.number(),
-    chunks: z.int().describe('Of batches, as far as they were handed out.'),
-  }),
-  drain_s: z
-    .number()
-    .nullable()
-    .describe('How long the ready workers need for the backlog; null while none has a speed.'),
-});
+const Version = z
+  .object({
+    version: z.string(),
+    digest: z.string().describe("SHA-256 of the default variant's file."),
+    default_variant: z.string(),
+    variants: z.array(Variant),
+    ready_workers: z.int(),
+    backlog: z.object({
+      jobs: z.int(),
+      rows: z.number(),
+      tokens: z.number(),
+      chunks: z.int().describe('Of batches, as far as they were handed out.'),
+    }),
+    drain_s: z
+      .number()
+      .nullable()
+      .describe('How long the ready workers need for the backlog; null while none has a speed.'),
+  })
+  .meta({ id: 'ModelVersion' });
 
 const ModelSchema = Version.extend({
   id: z.string(),

@@ -21,7 +21,7 @@ const OverviewSchema = z
       .describe('`models` for keys without the scope admin: no figures of all tenants together.'),
     step_s: z.number().describe('Length of a step of the history.'),
     history: z.array(OverviewSampleSchema).describe('Of the last 15 minutes, oldest first.'),
-    now: OverviewSampleSchema.describe('Of the last two seconds.'),
+    now: OverviewSampleSchema,
   })
   .meta({ id: 'Overview' });
 export type OverviewAnswer = z.infer<typeof OverviewSchema>;

@@ -1,0 +1,7 @@
+import { Page } from '../elements/panel.ts';
+import type { Route } from '../route.ts';
+import { h } from '../ui.ts';
+
+export function KeysPage(_: { route: Route }) {
+  return h(Page, { title: 'keys' });
+}

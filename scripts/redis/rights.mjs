@@ -47,9 +47,9 @@ const RIGHTS = {
       'zrevrangebylex zremrangebylex expire expireat pexpireat',
     keys:
       'job:* jobs:* file:* files:* file-expiry batch:* batch-chunks:* batches:* live-batches ' +
-      'ended-batches workers speed:* order:* expiry-turn infer.* bulk.* api-key:* api-keys keys-demanded ' +
-      'tenant-names tenants rate:* once:* delivery:* deliveries:* webhook-endpoint:* ' +
-      'webhook-endpoints:* webhook-secrets:* webhooks:*',
+      'ended-batches workers apis overview speed:* order:* expiry-turn infer.* bulk.* api-key:* ' +
+      'api-keys keys-demanded tenant-names tenants rate:* once:* delivery:* deliveries:* ' +
+      'webhook-endpoint:* webhook-endpoints:* webhook-secrets:* webhooks:*',
     channels: 'finished started cancel',
   },
   worker: {

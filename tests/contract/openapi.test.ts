@@ -193,6 +193,14 @@ describe('every answer is as the OpenAPI document says', () => {
     }
   });
 
+  test('of /v1/overview', async () => {
+    await expect(200, '/v1/overview');
+    await expect(400, '/v1/overview?x=1');
+    await expect(200, '/v1/overview/events');
+    await expect(200, '/v1/overview/events', { method: 'HEAD' });
+    await expect(400, '/v1/overview/events?x=1');
+  });
+
   test('of keys and tenants', async () => {
     const good = { name: 'all', scopes: ['admin', 'jobs', 'batches', 'webhooks'] };
     await expect(400, '/v1/keys', { body: { ...good, scopes: ['jobs'] } });
@@ -270,7 +278,7 @@ describe('every answer is as the OpenAPI document says', () => {
       api.contract.operations.filter((each) => !seen.includes(each)),
       [],
     );
-    assert.equal(api.contract.operations.length, 45);
+    assert.equal(api.contract.operations.length, 47);
   });
 });
 

@@ -160,7 +160,7 @@ describe('batcher', () => {
       assert.deepEqual(each.outcomes, [
         {
           outcome: { ok: true, values: Float32Array.of(9 + i) },
-          batch: { rows: 2, longest: 10, inferMs: 1 },
+          batch: { rows: 2, longest: 10, inferMs: 1, trace: undefined },
         },
       ]);
     }

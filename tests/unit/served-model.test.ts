@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { createLogger } from '@headrace/shared/logger.ts';
 import { createMetrics } from '@headrace/shared/metrics.ts';
+import { ActivityMeter } from '../../apps/worker/src/inference/activity-meter.ts';
 import { Pipeline } from '../../apps/worker/src/inference/pipeline.ts';
 import { ServedModel } from '../../apps/worker/src/served-model.ts';
 
@@ -18,6 +19,7 @@ function createModel() {
   const model = new ServedModel({
     runtime: {
       ...{ ref: 'm@1', variant: 'v', healthy: true, tokensPerSecond: null },
+      activity: new ActivityMeter().read({ all: 1, ready: 0 }),
       speed: { tokensPerSecond: null, rowsPerSecond: null, paddingRatio: null },
       start: () => loading.promise,
       stop: async () => undefined,

@@ -1,5 +1,5 @@
 import { AppError } from '@headrace/shared/errors.ts';
-import { memoryRatio } from '@headrace/shared/redis.ts';
+import { type MemoryUse, memoryRatio, memoryUse } from '@headrace/shared/redis.ts';
 import type { Redis } from 'ioredis';
 
 /**
@@ -13,11 +13,13 @@ export interface Admission {
   /** @throws AppError `redis_unavailable` or `storage_nearly_full`, both with a Retry-After */
   admit(work: keyof typeof ADMIT_BELOW): void;
   memoryRatio(): number;
+  memory(): MemoryUse;
   /** Reads Redis's memory anew. */
   tick(): Promise<void>;
 }
 
 export function createAdmission(redis: Redis): Admission {
+  let memory: MemoryUse = { usedBytes: 0, maxBytes: 0 };
   let ratio = 0;
   return {
     admit(work) {
@@ -25,8 +27,10 @@ export function createAdmission(redis: Redis): Admission {
       if (ratio >= ADMIT_BELOW[work]) throw new AppError('storage_nearly_full', { retryAfterS: 5 });
     },
     memoryRatio: () => ratio,
+    memory: () => memory,
     async tick() {
-      ratio = await memoryRatio(redis);
+      memory = await memoryUse(redis);
+      ratio = memoryRatio(memory);
     },
   };
 }

@@ -22,6 +22,7 @@ import { createErrorRenderer, type RenderError } from './middleware/errors.ts';
 import { createNotFound } from './middleware/not-found.ts';
 import { requestScope } from './middleware/request-scope.ts';
 import { traceRequests } from './middleware/trace-requests.ts';
+import type { Overview } from './overview/overview.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { addBatchRoutes } from './routes/batches.ts';
 import { addConsoleRoutes } from './routes/console.ts';
@@ -31,12 +32,14 @@ import { addJobEventRoutes } from './routes/job-events.ts';
 import { addJobRoutes } from './routes/jobs.ts';
 import { addKeyRoutes } from './routes/keys.ts';
 import { addModelRoutes } from './routes/models.ts';
+import { addOverviewRoutes } from './routes/overview.ts';
 import { addPredictRoute } from './routes/predict.ts';
 import { addProbeRoutes } from './routes/probes.ts';
 import { addScalingRoute } from './routes/scaling.ts';
 import { addTenantRoutes } from './routes/tenants.ts';
 import { addWebhookRoutes } from './routes/webhooks.ts';
 import type { ReadScaling } from './scaling.ts';
+import type { StreamSlots } from './stream-slots.ts';
 import type { Webhooks } from './webhooks.ts';
 import type { WorkersView } from './workers-view.ts';
 
@@ -47,7 +50,6 @@ export interface HttpLimits {
   maxRows: number;
   maxWaitS: number;
   predictTimeoutS: number;
-  maxStreams: number;
 }
 
 export interface AppOptions {
@@ -58,6 +60,8 @@ export interface AppOptions {
   batches: Batches;
   webhooks: Webhooks;
   hub: FinishedHub;
+  streams: StreamSlots;
+  overview: Overview;
   keyring: Keyring;
   keys: Keys;
   models: ModelCatalogue;
@@ -103,6 +107,7 @@ export function createApp(options: AppOptions): ApiApp {
   addScalingRoute(app, deps);
   addKeyRoutes(app, deps);
   addTenantRoutes(app, deps);
+  addOverviewRoutes(app, deps);
   addProbeRoutes(app, deps);
   addDocRoutes(app);
   if (options.readConsole !== undefined) addConsoleRoutes(app, options.readConsole);

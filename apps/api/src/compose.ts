@@ -1,10 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
-import { openBlobStore } from '@headrace/shared/blobs/index.ts';
-import { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createEnqueue } from '@headrace/shared/enqueue.ts';
-import { FileStore } from '@headrace/shared/files.ts';
-import { createInputs } from '@headrace/shared/inputs/index.ts';
 import { startInterval } from '@headrace/shared/interval.ts';
 import type { RowLimits } from '@headrace/shared/job-request.ts';
 import { JobStore } from '@headrace/shared/job-store.ts';
@@ -13,7 +9,6 @@ import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import { readModelsDir } from '@headrace/shared/manifests.ts';
 import { createMetrics, type Metrics } from '@headrace/shared/metrics.ts';
 import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
-import { createTakeOnce } from '@headrace/shared/once.ts';
 import { createKeyspace, INTERACTIVE, type Keyspace } from '@headrace/shared/queues.ts';
 import { connectRedis, redisFailure } from '@headrace/shared/redis.ts';
 import { startTracing } from '@headrace/shared/tracing/start-tracing.ts';
@@ -23,13 +18,11 @@ import type { Redis } from 'ioredis';
 import { type Admission, createAdmission } from './admission.ts';
 import { createApp, type HttpLimits } from './app.ts';
 import { type BacklogView, createBacklogView } from './backlog-view.ts';
-import { createBatches } from './batches.ts';
+import { type BulkParts, createBulk } from './bulk.ts';
 import type { ApiConfig } from './config.ts';
 import { createConsole } from './console/console.ts';
 import type { DefaultTerms } from './enqueue-outcome.ts';
 import { createExpiredJobs } from './expired-jobs.ts';
-import { createFileUploads } from './file-uploads.ts';
-import { createFiles } from './files.ts';
 import { FinishedHub } from './finished-hub.ts';
 import { admitHost } from './host-admission.ts';
 import { createIndexTrim } from './index-trim.ts';
@@ -38,9 +31,11 @@ import { createJobs, type Jobs } from './jobs.ts';
 import { KeyStore } from './key-store.ts';
 import { createKeyring, type Keyring } from './keyring.ts';
 import { createKeys } from './keys.ts';
+import { createOverview, type Overview } from './overview/overview.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { createReadScaling } from './scaling.ts';
 import { closeServer, createHttpServer, listen } from './server.ts';
+import { createStreamSlots } from './stream-slots.ts';
 import { createSubmit, type Submit } from './submit.ts';
 import { traceSubmit } from './traced-submit.ts';
 import { createToWebhookTarget, type ToWebhookTarget } from './webhook-request.ts';
@@ -52,6 +47,7 @@ export interface ApiTicks {
   admission(): Promise<unknown>;
   workers(): Promise<unknown>;
   backlogs(): Promise<unknown>;
+  overview(): Promise<unknown>;
   keyUse(): Promise<unknown>;
   expiredJobs(): Promise<unknown>;
   indexTrim(): Promise<unknown>;
@@ -73,6 +69,7 @@ const TICK_MS = {
   admission: 250,
   workers: 2_000,
   backlogs: 1_000,
+  overview: 1_000,
   keyUse: 5_000,
   expiredJobs: 5_000,
   indexTrim: 60_000,
@@ -101,7 +98,8 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const store = new JobStore(redis, keys);
   const admission = createAdmission(redis);
   const workers = createWorkersView(redis, keys);
-  const views = createViews(config, { redis, keys, store, models, workers });
+  const metered = { admission, metrics };
+  const views = createViews(config, { redis, keys, store, models, workers, ...metered });
   const { webhookTarget, webhooks } = createCallbacks({ config, redis, keys, admission });
   const taken = { redis, keys, models, metrics, webhookTarget, admission, ...views };
   const plainSubmit = createSubmission(config, taken);
@@ -114,6 +112,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const bulk = await createBulk({ ...work, webhookTarget });
   let stopping = false;
   const app = createApp({
+    streams: createStreamSlots(config.HEADRACE_MAX_STREAMS),
     ...{ jobs, hub, models, workers, admission, redis, metrics, tracing, log, ...views },
     ...bulk,
     ...{ keyring: access.keyring, keys: access.apiKeys, webhooks },
@@ -141,7 +140,9 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
       start();
       await connected(redis);
       await admitHost(config, access.keyring);
-      lifecycle.push('http', () => drain(server, hub, config.HEADRACE_DRAIN_S * 1000));
+      lifecycle.push('http', () =>
+        drain(server, { hub, ...views }, config.HEADRACE_DRAIN_S * 1000),
+      );
       return listen(server, { host: config.HOST, port: config.PORT });
     },
     stop() {
@@ -157,16 +158,21 @@ interface ViewParts {
   store: JobStore;
   models: ModelCatalogue;
   workers: WorkersView;
+  admission: Admission;
+  metrics: Metrics;
 }
 
-/** What waits for the workers, as admission and as the autoscaler weigh it. */
-function createViews(config: ApiConfig, { redis, keys, store, models, workers }: ViewParts) {
+/** What waits for the workers, as admission, the autoscaler and the console weigh it. */
+function createViews(config: ApiConfig, parts: ViewParts) {
+  const { redis, keys, store, models, workers } = parts;
+  const backlogs = createBacklogView({
+    ...{ redis, keys, store, models, workers },
+    maxRows: config.HEADRACE_MAX_BACKLOG_ROWS,
+    maxDrainS: config.HEADRACE_MAX_BACKLOG_S || null,
+  });
   return {
-    backlogs: createBacklogView({
-      ...{ redis, keys, store, models, workers },
-      maxRows: config.HEADRACE_MAX_BACKLOG_ROWS,
-      maxDrainS: config.HEADRACE_MAX_BACKLOG_S || null,
-    }),
+    backlogs,
+    overview: createOverview({ ...parts, backlogs }),
     readScaling: createReadScaling({
       ...{ redis, keys, store, workers },
       defaultTokensPerS: config.HEADRACE_SCALING_TOKENS_PER_S,
@@ -217,16 +223,18 @@ interface TickParts {
   admission: Admission;
   workers: WorkersView;
   backlogs: BacklogView;
+  overview: Overview;
   resultTtlMs: number;
 }
 
 function createTicks({ redis, keys, models, ...parts }: TickParts): ApiTicks {
-  const { admission, workers, backlogs, keyring, jobs, tenants, resultTtlMs } = parts;
+  const { admission, workers, backlogs, overview, keyring, jobs, tenants, resultTtlMs } = parts;
   const shared = { redis, keys, queues: models.queues };
   return {
     admission: () => admission.tick(),
     workers: () => workers.tick(),
     backlogs: () => backlogs.tick(),
+    overview: () => overview.tick(),
     keyUse: () => keyring.noteUse(),
     expiredJobs: createExpiredJobs({ ...shared, expire: jobs.expire }),
     indexTrim: createIndexTrim({ ...shared, tenants, minAgeMs: resultTtlMs }),
@@ -248,41 +256,6 @@ function createCallbacks({ config, redis, keys, admission }: CallbackParts) {
   };
 }
 
-interface BulkParts {
-  config: ApiConfig;
-  redis: Redis;
-  keys: Keyspace;
-  admission: Admission;
-  models: ModelCatalogue;
-  workers: WorkersView;
-  lifecycle: Lifecycle;
-  webhookTarget: ToWebhookTarget;
-}
-
-/** Files, and the batches that score them. */
-async function createBulk(parts: BulkParts) {
-  const { config, redis, keys, admission, models, workers, lifecycle, webhookTarget } = parts;
-  const blobs = await openBlobStore(config.HEADRACE_BLOBS);
-  lifecycle.push('blobs', () => blobs.close());
-  const { HEADRACE_BLOBS: blobsUrl, HEADRACE_INPUT_URLS: allowed } = config;
-  const inputs = createInputs({ blobs, blobsUrl, allowed });
-  lifecycle.push('inputs', () => inputs.close());
-  const admit = () => admission.admit('bulk');
-  const files = createFiles({
-    ...{ blobs, store: new FileStore(redis, keys), admit },
-    maxFileBytes: config.HEADRACE_MAX_FILE_BYTES,
-    ttlS: config.HEADRACE_FILE_TTL_S,
-  });
-  const store = new BatchStore(redis, keys);
-  const maxLive = config.HEADRACE_TENANT_MAX_BATCHES;
-  const shared = { store, files, blobs, inputs, models, workers };
-  return {
-    files,
-    openUpload: createFileUploads({ files, keys, takeOnce: createTakeOnce(redis) }),
-    batches: createBatches({ ...shared, keys, maxLive, webhookTarget, admit }),
-  };
-}
-
 /** Gives Redis a moment, so that usually the very first request is served. */
 async function connected(redis: Redis): Promise<void> {
   if (redis.status === 'ready') return;
@@ -294,7 +267,12 @@ async function connected(redis: Redis): Promise<void> {
 }
 
 /** Requests may end by themselves for a while; then those who wait are answered as things stand. */
-async function drain(server: Server, hub: FinishedHub, drainMs: number): Promise<void> {
+async function drain(
+  server: Server,
+  { hub, overview }: { hub: FinishedHub; overview: Overview },
+  drainMs: number,
+): Promise<void> {
+  await overview.stop();
   const timer = setTimeout(() => hub.release(), drainMs);
   await closeServer(server, drainMs + RELEASE_MS);
   clearTimeout(timer);
@@ -347,6 +325,7 @@ function startTicks(ticks: ApiTicks, log: Logger, lifecycle: Lifecycle): void {
     ['admission', ticks.admission, TICK_MS.admission],
     ['workers', ticks.workers, TICK_MS.workers],
     ['backlogs', ticks.backlogs, TICK_MS.backlogs],
+    ['overview', ticks.overview, TICK_MS.overview],
     ['keyUse', ticks.keyUse, TICK_MS.keyUse],
     ['expiredJobs', ticks.expiredJobs, TICK_MS.expiredJobs],
     ['indexTrim', ticks.indexTrim, TICK_MS.indexTrim],
@@ -382,6 +361,5 @@ function httpLimits(config: ApiConfig): HttpLimits {
     maxRows: config.HEADRACE_MAX_ROWS,
     maxWaitS: config.HEADRACE_MAX_WAIT_S,
     predictTimeoutS: config.HEADRACE_PREDICT_TIMEOUT_S,
-    maxStreams: config.HEADRACE_MAX_STREAMS,
   };
 }

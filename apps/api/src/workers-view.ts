@@ -7,6 +7,8 @@ export interface WorkersView {
   readyWorkers(model: string): number;
   /** Tokens a second that all ready workers of a model do together; 0 when unknown. */
   tokensPerSecond(model: string): number;
+  /** What each of them said last. */
+  reports(): readonly WorkerReport[];
   /** Of one of them, by their mean; null when none has a speed yet. */
   workerTokensPerSecond(model: string): number | null;
   /** Reads the workers' reports anew. */
@@ -20,6 +22,7 @@ export function createWorkersView(redis: Redis, keys: Keyspace): WorkersView {
   return {
     readyWorkers: (model) => ready(model).length,
     tokensPerSecond: (model) => ready(model).reduce((sum, m) => sum + (m.tokens_per_s ?? 0), 0),
+    reports: () => reports,
     workerTokensPerSecond(model) {
       const speeds = ready(model).flatMap((m) => m.tokens_per_s ?? []);
       const sum = speeds.reduce((total, speed) => total + speed, 0);

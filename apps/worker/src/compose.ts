@@ -22,6 +22,7 @@ import type { Redis } from 'ioredis';
 import type { WorkerConfig } from './config.ts';
 import { BulkConsumer } from './consumers/bulk.ts';
 import { InferConsumer } from './consumers/infer.ts';
+import { ActivityMeter } from './inference/activity-meter.ts';
 import { ModelRuntime } from './inference/model-runtime.ts';
 import type { Pipeline } from './inference/pipeline.ts';
 import { TokenizerPool } from './inference/tokenizer/tokenizer-pool.ts';
@@ -60,7 +61,8 @@ interface PartsOptions {
   models: ModelCatalogue;
 }
 
-const HEARTBEAT_MS = 3_000;
+/** The console shows what is reported here; it should be of this second. */
+const HEARTBEAT_MS = 1_000;
 /** Of a row of a batch, in an engine's hands; a hanging engine is killed long before. */
 const BULK_ROW_TIMEOUT_MS = 300_000;
 /** After the drain: to kill engines, to close connections. */
@@ -169,12 +171,11 @@ function createServedModel(parts: Parts, { folder, variant }: ChosenModel): Serv
     maxQueueDelayMs: config.HEADRACE_MAX_QUEUE_DELAY_MS,
     runTimeoutMs: config.HEADRACE_RUN_TIMEOUT_MS,
   };
+  const activity = new ActivityMeter();
+  const measured = { metrics, activity };
   const runtime = new ModelRuntime({
     ...{ folder, variant, settings },
-    tokenizers,
-    metrics,
-    tracing,
-    log,
+    ...{ tokenizers, ...measured, tracing, log },
   });
   const publishStarted = createTick<string>((ids) => {
     // A notice for those who watch; the job's state does not depend on it.
@@ -184,7 +185,7 @@ function createServedModel(parts: Parts, { folder, variant }: ChosenModel): Serv
   const about = { model, variant: runs, redis, tracing, log };
   const createInfer = (pipeline: Pipeline) =>
     new InferConsumer({
-      ...{ ...about, keys, task, pipeline, store, metrics },
+      ...{ ...about, keys, task, pipeline, store, ...measured },
       queue: inferQueueName(model),
       resultTtlMs: config.HEADRACE_RESULT_TTL_S * 1000,
       concurrency: config.HEADRACE_CONCURRENCY,
@@ -207,7 +208,7 @@ function createServedModel(parts: Parts, { folder, variant }: ChosenModel): Serv
   return new ServedModel({ runtime, createConsumers, metrics, log });
 }
 
-/** Tells the others, every few seconds, what this worker serves and how fast it is. */
+/** Tells the others, every second, what this worker serves and how fast it is. */
 function startHeartbeat({ redis, keys, log }: Parts, models: ServedModel[]) {
   const id = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
   const tick = async () => {

@@ -17,7 +17,7 @@ export interface Consumer {
 
 type Runtime = Pick<
   ModelRuntime,
-  'ref' | 'variant' | 'healthy' | 'tokensPerSecond' | 'speed' | 'start' | 'stop'
+  'ref' | 'variant' | 'healthy' | 'tokensPerSecond' | 'speed' | 'activity' | 'start' | 'stop'
 >;
 
 interface ServedModelDeps {
@@ -88,6 +88,7 @@ export class ServedModel {
       ready: this.missing === null,
       tokens_per_s: runtime.tokensPerSecond,
       rows_per_s: runtime.speed.rowsPerSecond,
+      activity: runtime.activity,
     };
   }
 

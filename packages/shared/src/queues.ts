@@ -64,6 +64,10 @@ export function createKeyspace(prefix: string) {
     bull: (queue: string, suffix: string) => `${prefix}:${queue}:${suffix}`,
     /** Hash of worker id → WorkerReport. */
     workers: `${prefix}:workers`,
+    /** Hash of API process → the errors that it has answered. */
+    apis: `${prefix}:apis`,
+    /** Hash of a time, in steps → what all of Headrace did in that step, as the console shows it. */
+    overview: `${prefix}:overview`,
     /** Tokens a second of one worker of a model, as one has said last; outlives it for days. */
     speed: (model: string) => `${prefix}:speed:${model}`,
     /** Hash of a delivery: what is sent, and what came of it; its own TTL. */

@@ -139,12 +139,23 @@ export function defineScript(
   return (args) => command.apply(redis, args);
 }
 
-/** Share of `maxmemory` that Redis uses, 0 to 1; 0 when Redis has no limit. */
-export async function memoryRatio(redis: Redis): Promise<number> {
+export interface MemoryUse {
+  usedBytes: number;
+  /** 0 when Redis has no limit. */
+  maxBytes: number;
+}
+
+export async function memoryUse(redis: Redis): Promise<MemoryUse> {
   const info = await redis.info('memory');
-  const used = Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0);
-  const max = Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0);
-  return max === 0 ? 0 : used / max;
+  return {
+    usedBytes: Number(/^used_memory:(\d+)/m.exec(info)?.[1] ?? 0),
+    maxBytes: Number(/^maxmemory:(\d+)/m.exec(info)?.[1] ?? 0),
+  };
+}
+
+/** Share of `maxmemory` that Redis uses, 0 to 1; 0 when Redis has no limit. */
+export function memoryRatio({ usedBytes, maxBytes }: MemoryUse): number {
+  return maxBytes === 0 ? 0 : usedBytes / maxBytes;
 }
 
 const AWAY = new RegExp(

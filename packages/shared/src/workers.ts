@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
+import { ActivitySchema } from './activity.ts';
 import { unwrapPipeline } from './job-store.ts';
 import type { Keyspace } from './queues.ts';
 
@@ -17,11 +18,13 @@ const WorkerReportSchema = z.object({
       ready: z.boolean(),
       tokens_per_s: z.number().nullable(),
       rows_per_s: z.number().nullable(),
+      /** Missing in reports of older workers. */
+      activity: ActivitySchema.optional(),
     }),
   ),
 });
 
-/** What a worker says of itself every few seconds. Speeds are what it did while it was busy,
+/** What a worker says of itself every second. Speeds are what it did while it was busy,
  * or at warm-up. */
 export type WorkerReport = z.infer<typeof WorkerReportSchema>;
 

@@ -15,13 +15,21 @@ const JOB_OF_A_QUEUE = [
 const KEYS: Record<string, string[]> = {
   hash: [
     ...[`batch(?:-chunks)?:batch_${ID}`, `api-key:key_${ID}`, `order:(?:infer|bulk)\\.${MODEL}`],
-    ...['tenants', 'workers', `delivery:whd_${ID}`, `webhook-endpoint:whe_${ID}`],
+    ...[
+      'tenants',
+      'workers',
+      'apis',
+      'overview',
+      `delivery:whd_${ID}`,
+      `webhook-endpoint:whe_${ID}`,
+    ],
     ...[JOB_OF_A_QUEUE, `${QUEUE}:meta`],
   ],
   string: [
     ...[`job:job_${ID}`, `file:file-${ID}`, 'keys-demanded', 'expiry-turn', `rate:key_${ID}`],
     ...['once:[\\w-]{43}', `webhook-secrets:${TENANT}`, `(?:${JOB_OF_A_QUEUE}):lock`],
     `${QUEUE}:(?:id|stalled-check|pc)`,
+    `speed:${MODEL}`,
   ],
   zset: [
     ...[`(?:jobs|files|batches|deliveries|webhook-endpoints):${TENANT}`, '(?:live|ended)-batches'],

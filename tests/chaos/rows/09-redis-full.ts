@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { memoryRatio } from '@headrace/shared/redis.ts';
+import { memoryRatio, memoryUse } from '@headrace/shared/redis.ts';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { BatchClient } from '../harness/batch-client.ts';
@@ -101,14 +101,14 @@ async function fill({ client, api }: Stack, connection: Redis) {
     const files = new BatchClient(api.url);
     while (!full && atBulkRefusal === 0) {
       const { status } = await files.uploadOnce('a text\n', {});
-      const ratio = await memoryRatio(connection);
+      const ratio = memoryRatio(await memoryUse(connection));
       if (status === 503) atBulkRefusal = ratio;
       else await sleep(LOOK_MS);
       held = atBulkRefusal === 0 && ratio >= BULK_LIMIT;
     }
   };
   await Promise.all([bulk(), ...Array.from({ length: LANES }, lane)]);
-  return { ids, others, atBulkRefusal, atRefusal: await memoryRatio(connection) };
+  return { ids, others, atBulkRefusal, atRefusal: memoryRatio(await memoryUse(connection)) };
 }
 
 /** Sets the limit below what is used, then raises it. @returns milliseconds until a job is served */

@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { type BulkSystem, startBulkSystem } from '../../helpers/bulk-system.ts';
 import { type Receiver, startReceiver } from '../../helpers/receiver.ts';
+import { answerText } from '../harness/answer-text.ts';
 import { readApiDocument } from '../harness/api-document.ts';
 import { endOfBatch } from '../harness/batch-end.ts';
 import { deliveriesOnce } from '../harness/deliveries.ts';
@@ -138,7 +139,7 @@ async function send(url: string, request: HostileRequest, seen: Seen): Promise<v
   try {
     const signal = AbortSignal.timeout(ANSWER_MS);
     const response = await fetch(`${url}${path}`, { ...init, headers, signal });
-    const text = await response.text();
+    const text = await answerText(response);
     if (response.status >= 500) seen.failed += 1;
     if (response.headers.has('x-forged')) seen.forged += 1;
     if (response.status !== 202) return;

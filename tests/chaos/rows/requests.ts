@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { startBulkSystem } from '../../helpers/bulk-system.ts';
 import { type Contract, createContract } from '../../helpers/contract.ts';
 import { startReceiver } from '../../helpers/receiver.ts';
+import { answerText } from '../harness/answer-text.ts';
 import { readApiDocument } from '../harness/api-document.ts';
 import { createKnown } from '../harness/known-values.ts';
 import { type Known, type RandomRequest, randomRequest } from '../harness/random-requests.ts';
@@ -107,7 +108,7 @@ async function check(url: string, { request, contract, count }: Checking): Promi
   });
   const { status } = response;
   const type = (response.headers.get('content-type') ?? '').split(';')[0] ?? '';
-  const text = await textOf(response, type);
+  const text = await answerText(response);
   count.requests += 1;
   const hundreds = Math.floor(status / 100);
   count.classes.set(hundreds, (count.classes.get(hundreds) ?? 0) + 1);
@@ -120,13 +121,6 @@ async function check(url: string, { request, contract, count }: Checking): Promi
     throw error;
   }
   if (status >= 500) throw new Error(`${status}: ${text.slice(0, 500)}`);
-}
-
-/** A stream of events may have no end, and what is in it is proven elsewhere. */
-async function textOf(response: Response, type: string): Promise<string> {
-  if (type !== 'text/event-stream') return response.text();
-  await response.body?.cancel();
-  return '';
 }
 
 function formOf({ fields, content }: { fields: Record<string, string>; content: string }) {

@@ -10,6 +10,12 @@ export type ApiApp = OpenAPIHono<ApiEnv>;
 type Handler = (c: Context<ApiEnv>) => Response | Promise<Response>;
 /** Name of the security scheme in the OpenAPI document. */
 export const KEY_SCHEME = 'apiKey';
+/** Of server-sent events. */
+export const STREAM_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  // A proxy that buffers would hold events back.
+  'x-accel-buffering': 'no',
+};
 type Responses = RouteConfig['responses'];
 
 interface ApiRoute {

@@ -1,4 +1,3 @@
-import { AppError } from '@headrace/shared/errors.ts';
 import { JobSchema } from '@headrace/shared/jobs.ts';
 import { z } from '@hono/zod-openapi';
 import type { AppDeps } from '../app.ts';
@@ -6,17 +5,9 @@ import { eventId, JobEvents } from '../job-events.ts';
 import { answer } from '../middleware/answer.ts';
 import { tenantOf } from '../middleware/caller.ts';
 import { expectNoQuery } from '../middleware/query.ts';
-import { type ApiApp, addRoute } from './add-route.ts';
-
-const RETRY_AFTER_S = 5;
-const STREAM_HEADERS = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  // A proxy that buffers would hold events back.
-  'x-accel-buffering': 'no',
-};
+import { type ApiApp, addRoute, STREAM_HEADERS } from './add-route.ts';
 
 export function addJobEventRoutes(app: ApiApp, deps: AppDeps): void {
-  let open = 0;
   addRoute(
     app,
     {
@@ -54,15 +45,11 @@ export function addJobEventRoutes(app: ApiApp, deps: AppDeps): void {
       const job = await deps.jobs.get(tenant, id);
       if (job.finished_at !== null && eventId(job) === lastEventId)
         return answer(c, null, { status: 204 });
-      if (open >= deps.limits.maxStreams) {
-        const message = 'Too many event streams are open.';
-        throw new AppError('overloaded', { message, retryAfterS: RETRY_AFTER_S });
+      const onClose = deps.streams.take();
+      if (c.req.method === 'HEAD') {
+        onClose();
+        return answer(c, null, { headers: STREAM_HEADERS });
       }
-      if (c.req.method === 'HEAD') return answer(c, null, { headers: STREAM_HEADERS });
-      open++;
-      const onClose = () => {
-        open--;
-      };
       const { jobs, hub } = deps;
       const events = new JobEvents({ jobs, hub, tenant, id, lastEventId, onClose });
       return answer(c, events.stream(), { headers: STREAM_HEADERS });

@@ -1,5 +1,6 @@
 import { startTimeOf } from '@headrace/shared/fair-order.ts';
 import type { JobStore } from '@headrace/shared/job-store.ts';
+import type { Job } from '@headrace/shared/jobs.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import {
@@ -11,6 +12,7 @@ import {
 import type { BoundTask } from '@headrace/shared/tasks/index.ts';
 import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import type { Redis } from 'ioredis';
+import type { ActivityMeter } from '../inference/activity-meter.ts';
 import type { InferenceRun, Pipeline } from '../inference/pipeline.ts';
 import { createTimingsObserver } from './job-timings.ts';
 import { JobTrace } from './job-trace.ts';
@@ -31,6 +33,7 @@ export interface InferConsumerDeps {
   redis: Redis;
   store: JobStore;
   metrics: Metrics;
+  activity: ActivityMeter;
   tracing?: Tracing | undefined;
   log: Logger;
   resultTtlMs: number;
@@ -287,10 +290,17 @@ export class InferConsumer {
   }
 
   #measure({ record: { job }, code }: Outcome): void {
-    const { model, metrics } = this.#deps;
+    const { model, metrics, activity } = this.#deps;
+    const { timings } = job;
     metrics.counters.jobs_finished.inc({ model, status: job.status, code: code ?? '' });
-    if (job.timings !== null) this.#observe(job.timings);
+    if (timings !== null) this.#observe(timings);
+    activity.addJob({ code, times: timings && timesOf(timings) });
   }
+}
+
+function timesOf(timings: NonNullable<Job['timings']>) {
+  const { queue_ms, tokenize_ms, batch_wait_ms, total_ms } = timings;
+  return { waitMs: queue_ms + tokenize_ms + batch_wait_ms, totalMs: total_ms };
 }
 
 /** Why a job left this worker without an end. */

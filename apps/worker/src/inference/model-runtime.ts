@@ -1,9 +1,11 @@
 import { join } from 'node:path';
+import type { Activity } from '@headrace/shared/activity.ts';
 import type { Logger } from '@headrace/shared/logger.ts';
 import { type ModelFolder, modelRef } from '@headrace/shared/manifests.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import { type BoundTask, bindTask } from '@headrace/shared/tasks/index.ts';
 import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
+import type { ActivityMeter } from './activity-meter.ts';
 import { createBatchTrace } from './batch-trace.ts';
 import { Batcher, type BatchReport } from './batcher.ts';
 import { EnginePool } from './engine/engine-pool.ts';
@@ -38,6 +40,7 @@ interface RuntimeDeps {
   settings: RuntimeSettings;
   tokenizers: TokenizerPool;
   metrics: Metrics;
+  activity: ActivityMeter;
   tracing?: Tracing | undefined;
   log: Logger;
 }
@@ -76,6 +79,12 @@ export class ModelRuntime {
   /** False while every engine is down. */
   get healthy(): boolean {
     return this.#pool?.healthy ?? false;
+  }
+
+  /** What was done since the start, and with how many engines. */
+  get activity(): Activity {
+    const all = this.#deps.settings.engines;
+    return this.#deps.activity.read({ all, ready: this.#pool?.readyEngines ?? 0 });
   }
 
   /** Of all engines together: what they did lately or, if nothing, at warm-up; null before. */
@@ -134,7 +143,7 @@ export class ModelRuntime {
   }
 
   #createPool(model: VerifiedModel): EnginePool {
-    const { settings, metrics, log, folder, variant } = this.#deps;
+    const { settings, metrics, activity, log, folder, variant } = this.#deps;
     return new EnginePool({
       spec: this.#specOf(model),
       engines: settings.engines,
@@ -142,7 +151,10 @@ export class ModelRuntime {
       startTimeoutMs: START_TIMEOUT_MS,
       log,
       beforeRestart: () => verifyModel(folder, variant),
-      onRestart: (reason) => metrics.counters.engine_restarts.inc({ model: this.ref, reason }),
+      onRestart: (reason) => {
+        metrics.counters.engine_restarts.inc({ model: this.ref, reason });
+        activity.addRestart();
+      },
       onOutOfMemory: (cells) => this.#lowerBudget(cells),
     });
   }
@@ -191,6 +203,7 @@ export class ModelRuntime {
     const { counters, histograms } = this.#deps.metrics;
     const model = this.ref;
     this.#speed.add(report);
+    this.#deps.activity.addBatch(report);
     counters.rows.inc({ model }, report.rows);
     counters.tokens.inc({ model }, report.tokens);
     counters.cells.inc({ model, kind: 'real' }, report.tokens);

@@ -62,6 +62,11 @@ export class EnginePool {
     return this.#seats.some((seat) => seat.alive);
   }
 
+  /** Loaded, idle or not. */
+  get readyEngines(): number {
+    return this.#seats.filter((seat) => seat.alive).length;
+  }
+
   /** Of the engine processes that exist, loaded or loading. */
   get pids(): number[] {
     return this.#seats.map((seat) => seat.pid).filter((pid) => pid !== null);

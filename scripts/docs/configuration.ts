@@ -6,20 +6,20 @@ import { apiEnv } from '../../apps/api/src/config.ts';
 import { dispatcherEnv } from '../../apps/dispatcher/src/config.ts';
 import { workerEnv } from '../../apps/worker/src/config.ts';
 
-const README = fileURLToPath(new URL('../../README.md', import.meta.url));
-const START = '<!-- configuration: made by `node scripts/docs/readme-config.ts` -->';
+export const OPERATING = fileURLToPath(new URL('../../docs/operating.md', import.meta.url));
+const START = '<!-- configuration: made by `node scripts/docs/configuration.ts` -->';
 const END = '<!-- end of configuration -->';
 
 /**
- * The README with its tables of variables made anew from the schemas that the processes parse their
+ * The operating guide with its tables of variables made anew from the schemas that the processes parse their
  * environment with.
- * @throws Error when the README has no place for them
+ * @throws Error when the guide has no place for them
  */
-export function withConfiguration(readme: string): string {
-  const start = readme.indexOf(START);
-  const end = readme.indexOf(END);
-  if (start === -1 || end < start) throw new Error(`README.md has no ${START} … ${END}`);
-  return `${readme.slice(0, start)}${START}\n${tables()}\n${readme.slice(end)}`;
+export function withConfiguration(guide: string): string {
+  const start = guide.indexOf(START);
+  const end = guide.indexOf(END);
+  if (start === -1 || end < start) throw new Error(`operating.md has no ${START} … ${END}`);
+  return `${guide.slice(0, start)}${START}\n${tables()}\n${guide.slice(end)}`;
 }
 
 function tables(): string {
@@ -59,5 +59,5 @@ function defaultOf(schema: z.core.$ZodType): string {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeFileSync(README, withConfiguration(readFileSync(README, 'utf8')));
+  writeFileSync(OPERATING, withConfiguration(readFileSync(OPERATING, 'utf8')));
 }

@@ -16,6 +16,7 @@ import type { ResultsPage } from '../../apps/api/src/batch-results.ts';
 import type { ApiKey } from '../../apps/api/src/keys.ts';
 import type { KeyRequest } from '../../apps/api/src/routes/keys.ts';
 import type { Model } from '../../apps/api/src/routes/models.ts';
+import type { OverviewAnswer } from '../../apps/api/src/routes/overview.ts';
 import type { SecretView } from '../../apps/api/src/webhooks.ts';
 
 /** True only for the very same type: neither wider nor narrower, nor with one field more. */
@@ -33,6 +34,7 @@ interface Checked {
   batchRequest: Same<Fields<client.BatchRequest>, Fields<z.input<typeof BatchRequestSchema>>>;
   results: Same<Fields<client.BatchResultsPage>, Fields<ResultsPage & { object: 'list' }>>;
   model: Same<Fields<client.Model>, Fields<Model>>;
+  overview: Same<Fields<client.Overview>, Fields<OverviewAnswer>>;
   scope: Same<client.Scope, Scope>;
   key: Same<Fields<client.ApiKey>, Fields<ApiKey>>;
   keyRequest: Same<Fields<client.KeyRequest>, Fields<KeyRequest>>;
@@ -56,7 +58,7 @@ test("the client's types are those of the API", () => {
   const checked: { [K in keyof Checked]: true } & Checked = {
     ...{ errorCode: true, error: true, job: true, jobRequest: true, file: true },
     ...{ batch: true, batchRequest: true, results: true, model: true, embeddings: true },
-    ...{ scope: true, key: true, keyRequest: true },
+    ...{ overview: true, scope: true, key: true, keyRequest: true },
     ...{ delivery: true, secret: true, endpoint: true },
   };
   assert.ok(Object.values(checked).every(Boolean));

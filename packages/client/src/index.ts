@@ -4,12 +4,14 @@ import { createFiles } from './files.ts';
 import { createJobs } from './jobs.ts';
 import { createKeys } from './keys.ts';
 import { createModels } from './models.ts';
+import { createOverview } from './overview.ts';
 import { type ClientOptions, createTransport } from './transport.ts';
 import { createWebhooks } from './webhooks.ts';
 
 export type * from './api-types.ts';
 export { isFinished } from './batches.ts';
 export { ConnectionError, HeadraceError } from './errors.ts';
+export type { ModelSample, Overview, OverviewEvent, OverviewSample } from './overview.ts';
 export type { CallOptions, ClientOptions } from './transport.ts';
 export { verifyWebhook, type WebhookEvent, WebhookVerificationError } from './verify-webhook.ts';
 
@@ -30,6 +32,7 @@ export function createClient(options: ClientOptions) {
     files: createFiles(transport),
     batches: createBatches(transport),
     models: createModels(transport),
+    overview: createOverview(transport),
     keys: createKeys(transport),
     embed: createEmbed(transport),
     webhooks: createWebhooks(transport),

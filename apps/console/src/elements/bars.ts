@@ -9,9 +9,16 @@ interface Bar {
   value?: string;
 }
 
+interface BarsProps {
+  label: string;
+  bars: Bar[];
+  /** Names of more than a word. */
+  wideNames?: boolean;
+}
+
 /** Names, bars and figures. */
-export function Bars({ label, bars }: { label: string; bars: Bar[] }) {
-  return html`<ul class="bars" aria-label=${label}>
+export function Bars({ label, bars, wideNames = false }: BarsProps) {
+  return html`<ul class=${wideNames ? 'bars wide-names' : 'bars'} aria-label=${label}>
     ${bars.map(
       (bar) => html`<li key=${bar.label}>
         <bdi class="bar-name" dir="auto" title=${bar.label}>${bar.label}</bdi>

@@ -65,11 +65,15 @@ export function NewKeyForm({ isFirst, onMade }: NewKeyFormProps) {
       }
       <div class="fields">
         ${h(InputField, {
-          ...{ label: 'Name', value: asked.name, onInput: (name) => change({ name }) },
+          ...{ label: 'Name', value: asked.name, onInput: (name: string) => change({ name }) },
           placeholder: 'what it is for',
         })}
         ${h(InputField, {
-          ...{ label: 'Tenant', value: asked.tenant, onInput: (tenant) => change({ tenant }) },
+          ...{
+            label: 'Tenant',
+            value: asked.tenant,
+            onInput: (tenant: string) => change({ tenant }),
+          },
         })}
         ${h(InputField, {
           ...{ label: 'Rows per second', type: 'number', value: asked.rowsPerS },
@@ -81,7 +85,7 @@ export function NewKeyForm({ isFirst, onMade }: NewKeyFormProps) {
             label: 'Good',
             value: asked.days,
             options: LIVES,
-            onChange: (days) => change({ days }),
+            onChange: (days: string) => change({ days }),
           },
         })}
       </div>

@@ -9,7 +9,7 @@ interface PanelProps {
 }
 
 export function Panel({ title, aside, children, class: more = '' }: PanelProps) {
-  return html`<section class=${`panel ${more}`} aria-label=${title}>
+  return html`<section class=${`panel ${more}`}>
     ${
       (title || aside) &&
       html`<header class="panel-head">
@@ -46,7 +46,7 @@ export function Page({ title, actions, lead, children }: PageProps) {
 /** Names and values. */
 export function Facts({ facts }: { facts: [string, Children][] }) {
   return html`<dl class="facts">
-    ${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
+    ${facts.map(([name, value]) => html`<div key=${name}><dt><bdi dir="auto">${name}</bdi></dt><dd>${value}</dd></div>`)}
   </dl>`;
 }
 

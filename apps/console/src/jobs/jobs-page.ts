@@ -16,6 +16,8 @@ import { JobPage } from './job-page.ts';
 const STATUSES: JobStatus[] = ['queued', 'running', 'succeeded', 'failed', 'canceled', 'expired'];
 const PAGE = 50;
 const REFRESH_MS = 3_000;
+/** Where few jobs fit, the API has looked at thousands for them. */
+const RARE_REFRESH_MS = 15_000;
 
 export function JobsPage({ route }: { route: Route }) {
   const [, id] = route.parts;
@@ -31,7 +33,10 @@ function JobList({ route }: { route: Route }) {
     key: JSON.stringify([status, model, after]),
     load: (signal) => api().jobs.list({ status, model, after, limit: PAGE, signal, maxRetries: 0 }),
     // Older pages change little, and would move under whoever reads them.
-    everyMs: after === undefined ? REFRESH_MS : null,
+    everyMs: (page) => {
+      if (after !== undefined) return null;
+      return page.has_more && page.data.length < PAGE ? RARE_REFRESH_MS : REFRESH_MS;
+    },
   });
   const models = useResource({
     key: 'models',

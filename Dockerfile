@@ -26,7 +26,8 @@ COPY packages/shared/package.json packages/shared/
 # scripts: that of ONNX Runtime would download CUDA libraries.
 FROM packages AS api-modules
 RUN --mount=type=cache,target=/root/.npm \
-  npm ci --omit=dev --ignore-scripts --workspace @headrace/api --workspace @headrace/shared
+  npm ci --omit=dev --ignore-scripts --workspace @headrace/api --workspace @headrace/shared \
+    --workspace @headrace/console
 
 FROM packages AS dispatcher-modules
 RUN --mount=type=cache,target=/root/.npm \
@@ -81,6 +82,8 @@ LABEL org.opencontainers.image.title="headrace-api" \
 COPY --from=api-modules /app ./
 COPY --from=model-manifests /app/models models
 COPY packages/shared packages/shared
+COPY packages/client packages/client
+COPY apps/console apps/console
 COPY apps/api apps/api
 ENV HOST=0.0.0.0
 EXPOSE 8000

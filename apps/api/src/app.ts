@@ -8,6 +8,7 @@ import type { Admission } from './admission.ts';
 import type { BacklogView } from './backlog-view.ts';
 import type { Batches } from './batches.ts';
 import { addCompatRoutes } from './compat/index.ts';
+import type { ReadConsole } from './console/console.ts';
 import type { OpenUpload } from './file-uploads.ts';
 import type { Files } from './files.ts';
 import type { FinishedHub } from './finished-hub.ts';
@@ -24,6 +25,7 @@ import { traceRequests } from './middleware/trace-requests.ts';
 import type { Overview } from './overview/overview.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { addBatchRoutes } from './routes/batches.ts';
+import { addConsoleRoutes } from './routes/console.ts';
 import { addDocRoutes } from './routes/docs.ts';
 import { addFileRoutes } from './routes/files.ts';
 import { addJobEventRoutes } from './routes/job-events.ts';
@@ -77,6 +79,8 @@ export interface AppOptions {
   /** Whether whoever reaches the port may read `/metrics`. */
   metricsOpen: boolean;
   stopping: () => boolean;
+  /** Absent where the console is off. */
+  readConsole?: ReadConsole | undefined;
 }
 
 /** What routes are given. */
@@ -106,6 +110,7 @@ export function createApp(options: AppOptions): ApiApp {
   addOverviewRoutes(app, deps);
   addProbeRoutes(app, deps);
   addDocRoutes(app);
+  if (options.readConsole !== undefined) addConsoleRoutes(app, options.readConsole);
   app.notFound(createNotFound(() => app.routes, renderError));
   app.onError((error, c) => renderError(c, error));
   return app;

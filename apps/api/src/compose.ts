@@ -20,6 +20,7 @@ import { createApp, type HttpLimits } from './app.ts';
 import { type BacklogView, createBacklogView } from './backlog-view.ts';
 import { type BulkParts, createBulk } from './bulk.ts';
 import type { ApiConfig } from './config.ts';
+import { createConsole } from './console/console.ts';
 import type { DefaultTerms } from './enqueue-outcome.ts';
 import { createExpiredJobs } from './expired-jobs.ts';
 import { FinishedHub } from './finished-hub.ts';
@@ -121,6 +122,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
     readyNeedsWorker: config.HEADRACE_READY_NEEDS_WORKER,
     metricsOpen: config.HEADRACE_METRICS_OPEN,
     stopping: () => stopping,
+    ...(config.HEADRACE_CONSOLE ? { readConsole: createConsole() } : {}),
   });
   const ticks = createTicks({ ...shared, ...access, ...views, jobs, admission, resultTtlMs });
   const server = createHttpServer({ app, maxConnections: config.HEADRACE_MAX_CONNECTIONS });

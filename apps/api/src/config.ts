@@ -29,6 +29,11 @@ export const apiEnv = {
   HEADRACE_METRICS_OPEN: flag
     .default(true)
     .describe('/metrics without a key; off: scope admin, which Prometheus must then be given.'),
+  HEADRACE_CONSOLE: flag
+    .default(true)
+    .describe(
+      'The console at /; it asks for a key as every client does. off: nothing is served there.',
+    ),
   HEADRACE_DEFAULT_MODEL: z
     .string()
     .min(1)

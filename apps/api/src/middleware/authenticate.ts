@@ -1,11 +1,14 @@
 import type { MiddlewareHandler } from 'hono';
 import type { Keyring } from '../keyring.ts';
+import { isConsolePath } from '../routes/console.ts';
 import type { ApiEnv } from './api-env.ts';
 
 interface AuthenticateDeps {
   keyring: Keyring;
   /** Whether whoever reaches the port may read `/metrics`. */
   metricsOpen: boolean;
+  /** Absent where the console is off. */
+  readConsole?: unknown;
 }
 
 /**
@@ -15,12 +18,14 @@ interface AuthenticateDeps {
 export function authenticate({
   keyring,
   metricsOpen,
+  readConsole,
 }: AuthenticateDeps): MiddlewareHandler<ApiEnv> {
   const open = new Set(['/health', '/ready', '/openapi.json', '/docs']);
   if (metricsOpen) open.add('/metrics');
   return (c, next) => {
     const { path } = c.req;
     if (open.has(path) || path.startsWith('/docs/')) return next();
+    if (readConsole !== undefined && isConsolePath(path)) return next();
     const caller = keyring.identify(c.req.header('authorization'));
     if (caller instanceof Promise) {
       return caller.then((found) => {

@@ -1,0 +1,40 @@
+import { useState } from 'preact/hooks';
+import { html } from '../ui.ts';
+import { CopyButton } from './button.ts';
+
+/** Code in several languages, one at a time, to be copied. */
+export function CodeTabs({ samples }: { samples: Record<string, string> }) {
+  const names = Object.keys(samples);
+  const [chosen, setChosen] = useState(names[0] ?? '');
+  const code = samples[chosen] ?? '';
+  return html`<div class="code">
+    <div class="code-head">
+      <div class="tabs" role="group" aria-label="Language">
+        ${names.map(
+          (name) => html`<button
+            key=${name}
+            type="button"
+            class="tab"
+            aria-pressed=${name === chosen ? 'true' : 'false'}
+            onClick=${() => setChosen(name)}
+          >
+            ${name}
+          </button>`,
+        )}
+      </div>
+      <${CopyButton} text=${code} />
+    </div>
+    <pre tabindex="0" aria-label=${chosen}><code dir="auto">${code}</code></pre>
+  </div>`;
+}
+
+const MOST_CHARACTERS = 100_000;
+
+/** Any JSON, as text; of a very large one, the beginning. */
+export function Json({ value }: { value: unknown }) {
+  const text = JSON.stringify(value, null, 2);
+  const cut = text.length > MOST_CHARACTERS;
+  return html`<div class="code">
+    <pre tabindex="0" aria-label="JSON"><code>${cut ? `${text.slice(0, MOST_CHARACTERS)}\n…` : text}</code></pre>
+  </div>`;
+}

@@ -50,7 +50,6 @@ export function bytes(value: number | null | undefined): string {
   return `${(rest < 10 && unit > 0 ? tenths : plain).format(rest)} ${UNITS[unit]}`;
 }
 
-const clock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' });
 const date = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
 
 export function fullTime(unixS: number): string {

@@ -247,7 +247,6 @@ describe('a route or method that does not exist', () => {
   }
 
   for (const path of [
-    '/',
     '/v1',
     '/v1/job',
     '/v1/jobs/',

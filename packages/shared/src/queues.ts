@@ -138,13 +138,18 @@ export const ChunkPayloadSchema = z.object({
 });
 export type ChunkPayload = z.infer<typeof ChunkPayloadSchema>;
 
-/** BullMQ's settings of the queues of chunks, and of the dispatcher's own. */
-export const BULK = {
-  lockDurationMs: 15_000,
-  stalledIntervalMs: 2_000,
+/** How often BullMQ has jobs of these queues tried: chunks, and the dispatcher's own. */
+export const BULK = { attempts: 5, backoffMs: 2_000 } as const;
+
+/** BullMQ's settings of who takes them. */
+export const BULK_WORKER = {
+  lockDuration: 15_000,
+  stalledInterval: 2_000,
   maxStalledCount: 1_000_000,
-  attempts: 5,
-  backoffMs: 2_000,
+  drainDelay: 1,
+  runRetryDelay: 500,
+  removeOnComplete: { count: 0 },
+  removeOnFail: { count: 0 },
 } as const;
 
 /** BullMQ's settings of the interactive queues; one place, used by API and workers. */

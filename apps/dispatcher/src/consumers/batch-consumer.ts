@@ -1,18 +1,14 @@
 import type { BatchStatus, StoredBatch } from '@headrace/shared/bulk/batch.ts';
 import { waitingFor } from '@headrace/shared/bulk/batch-failures.ts';
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
-import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
-import type { Metrics } from '@headrace/shared/metrics.ts';
-import { BULK } from '@headrace/shared/queues.ts';
 import { newerNeeded, PAYLOAD_VERSIONS } from '@headrace/shared/stored-payload.ts';
 import { startBatchSpan } from '@headrace/shared/tracing/batch-span.ts';
 import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
-import { DelayedError, type Job, Worker } from 'bullmq';
-import type { Redis } from 'ioredis';
+import { DelayedError, type Job, type Worker } from 'bullmq';
 import { z } from 'zod';
-import { countStalled } from './stalled-jobs.ts';
+import { type QueueWorkerDeps, startQueueWorker } from './queue-worker.ts';
 
-interface BatchConsumerOptions {
+interface BatchConsumerOptions extends QueueWorkerDeps {
   queue: string;
   run: (batch: string) => Promise<void>;
   /** Instead of `run`, for a batch that has outlived too many dispatchers; null: never. */
@@ -20,11 +16,7 @@ interface BatchConsumerOptions {
   /** In which a batch is while it is run. */
   status: BatchStatus;
   batches: BatchStore;
-  redis: Redis;
-  prefix: string;
-  metrics: Metrics;
   tracing: Tracing | undefined;
-  log: Logger;
 }
 
 /** Without `v` it is of version 1. */
@@ -44,7 +36,7 @@ const MAX_DEATHS = 10;
  * says why, and is tried again.
  */
 export function startBatchConsumer(options: BatchConsumerOptions): Worker {
-  const { queue, run, giveUp, status, batches, redis, prefix, metrics, log } = options;
+  const { run, giveUp, status, batches } = options;
   const process = async (job: Job, token?: string) => {
     const { batch, v } = BatchJob.parse(job.data);
     const stored = await batches.read(batch);
@@ -66,31 +58,12 @@ export function startBatchConsumer(options: BatchConsumerOptions): Worker {
       throw error;
     }
   };
-  const worker = new Worker(queue, process, {
-    connection: redis,
-    prefix,
+  return startQueueWorker({
+    ...options,
     concurrency: CONCURRENCY,
-    lockDuration: BULK.lockDurationMs,
-    stalledInterval: BULK.stalledIntervalMs,
-    maxStalledCount: BULK.maxStalledCount,
-    drainDelay: 1,
-    runRetryDelay: 500,
-    removeOnComplete: { count: 0 },
-    removeOnFail: { count: 0 },
+    process,
+    retried: 'batch.retried',
   });
-  const throttle = createThrottle(1_000);
-  worker.on('error', (err) => {
-    throttle('error', (swallowed) =>
-      log.warn({ event: 'queue.error', queue, err, swallowed }, 'queue error'),
-    );
-  });
-  countStalled(worker, metrics);
-  worker.on('failed', (job, err) => {
-    throttle('failed', (swallowed) =>
-      log.warn({ event: 'batch.retried', queue, id: job?.id, err, swallowed }, 'is tried again'),
-    );
-  });
-  return worker;
 }
 
 function beginSpan({ tracing, queue }: BatchConsumerOptions, batch: StoredBatch | null) {

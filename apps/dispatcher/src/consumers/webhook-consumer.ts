@@ -1,55 +1,24 @@
-import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
-import type { Metrics } from '@headrace/shared/metrics.ts';
-import { BULK, WEBHOOKS_QUEUE } from '@headrace/shared/queues.ts';
-import { DelayedError, type Job, Worker } from 'bullmq';
-import type { Redis } from 'ioredis';
+import { WEBHOOKS_QUEUE } from '@headrace/shared/queues.ts';
+import { DelayedError, type Job, type Worker } from 'bullmq';
 import { CallbackError } from '../webhooks/callback-error.ts';
-import { countStalled } from './stalled-jobs.ts';
+import { type QueueWorkerDeps, startQueueWorker } from './queue-worker.ts';
 
-interface WebhookConsumerOptions {
+interface WebhookConsumerOptions extends QueueWorkerDeps {
   /** @returns when to come again, in ms; null when there is nothing more to do */
   deliver: (job: unknown) => Promise<number | null>;
   concurrency: number;
-  redis: Redis;
-  prefix: string;
-  metrics: Metrics;
-  log: Logger;
 }
 
 /** Takes the jobs of the queue of deliveries; each stays in it until its delivery is settled. */
-export function startWebhookConsumer(options: WebhookConsumerOptions): Worker {
-  const { deliver, concurrency, redis, prefix, metrics, log } = options;
+export function startWebhookConsumer({ deliver, ...options }: WebhookConsumerOptions): Worker {
   const process = async (job: Job, token?: string) => {
     const againMs = await deliver(job.data).catch(atOnceIfCanceled);
     if (againMs === null) return;
     await job.moveToDelayed(againMs, token);
     throw new DelayedError();
   };
-  const worker = new Worker(WEBHOOKS_QUEUE, process, {
-    connection: redis,
-    prefix,
-    concurrency,
-    lockDuration: BULK.lockDurationMs,
-    stalledInterval: BULK.stalledIntervalMs,
-    maxStalledCount: BULK.maxStalledCount,
-    drainDelay: 1,
-    runRetryDelay: 500,
-    removeOnComplete: { count: 0 },
-    removeOnFail: { count: 0 },
-  });
-  const throttle = createThrottle(1_000);
-  worker.on('error', (err) => {
-    throttle('error', (swallowed) =>
-      log.warn({ event: 'queue.error', queue: WEBHOOKS_QUEUE, err, swallowed }, 'queue error'),
-    );
-  });
-  countStalled(worker, metrics);
-  worker.on('failed', (job, err) => {
-    throttle('failed', (swallowed) =>
-      log.warn({ event: 'webhook.retried', id: job?.id, err, swallowed }, 'is tried again'),
-    );
-  });
-  return worker;
+  const queue = WEBHOOKS_QUEUE;
+  return startQueueWorker({ ...options, queue, process, retried: 'webhook.retried' });
 }
 
 /** An attempt that our own end broke off is made by another dispatcher. */

@@ -4,7 +4,8 @@ import { inputFailure, waitingFor } from '@headrace/shared/bulk/batch-failures.t
 import type { BatchStore } from '@headrace/shared/bulk/batch-store.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
-import { BULK, bulkQueueName, type ChunkPayload } from '@headrace/shared/queues.ts';
+import { createQueueErrorLog } from '@headrace/shared/queue-errors.ts';
+import { BULK_WORKER, bulkQueueName, type ChunkPayload } from '@headrace/shared/queues.ts';
 import {
   type ChunkHead,
   newerNeeded,
@@ -17,7 +18,6 @@ import { DelayedError, type Job, WaitingError } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { ChunkRun, type ChunkRunDeps } from './chunk-run.ts';
 import { FetchingWorker } from './fetching-worker.ts';
-import { createQueueErrorLog } from './queue-errors.ts';
 
 export interface BulkConsumerDeps extends Omit<ChunkRunDeps, 'batch' | 'chunk'> {
   prefix: string;
@@ -75,13 +75,7 @@ export class BulkConsumer {
         connection: redis,
         prefix,
         concurrency: chunks,
-        lockDuration: BULK.lockDurationMs,
-        stalledInterval: BULK.stalledIntervalMs,
-        maxStalledCount: BULK.maxStalledCount,
-        drainDelay: 1,
-        runRetryDelay: 500,
-        removeOnComplete: { count: 0 },
-        removeOnFail: { count: 0 },
+        ...BULK_WORKER,
       },
     );
     const throttle = createThrottle(1_000);

@@ -3,6 +3,7 @@ import type { JobStore } from '@headrace/shared/job-store.ts';
 import type { Job } from '@headrace/shared/jobs.ts';
 import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
+import { createQueueErrorLog } from '@headrace/shared/queue-errors.ts';
 import { INTERACTIVE, type JobPayload, type Keyspace } from '@headrace/shared/queues.ts';
 import {
   isReadable,
@@ -21,7 +22,6 @@ import type { InferenceRun, Pipeline } from '../inference/pipeline.ts';
 import { createTimingsObserver } from './job-timings.ts';
 import { JobTrace } from './job-trace.ts';
 import { failed, finished, type Outcome } from './outcome.ts';
-import { createQueueErrorLog } from './queue-errors.ts';
 import { storeResult } from './store-result.ts';
 import type { TakenJob } from './taken-job.ts';
 import { TakingWorker } from './taking-worker.ts';

@@ -1,5 +1,5 @@
-import { createThrottle, type Logger } from '@headrace/shared/logger.ts';
-import { redisFailure } from '@headrace/shared/redis.ts';
+import { createThrottle, type Logger } from './logger.ts';
+import { redisFailure } from './redis.ts';
 
 /** Every connection of a queue fails again and again while Redis is away. */
 const AWAY_AGAIN_MS = 30_000;

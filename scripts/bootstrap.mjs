@@ -1,14 +1,17 @@
+import { provideChromium } from './setup/chromium.mjs';
 import { passThrough } from './setup/command.mjs';
 import { installDependencies } from './setup/dependencies.mjs';
 import { provideNode } from './setup/node-runtime.mjs';
 import { provideRedisServer } from './setup/redis-server.mjs';
 import { SetupError } from './setup/setup-error.mjs';
 
+/** @typedef {import('./setup/command.mjs').Tools} Tools */
+
 /**
- * Sets up what a command needs (Node 24, dependencies, Redis), then runs it and exits with its code.
- * Works on Node 18 and newer without node_modules: an older Node hands over to ours.
- * @param {{ redis: boolean }} needs
- * @param {(tools: { redisServer: string | null }) => Promise<number>} command gives its exit code
+ * Sets up what a command needs (Node 24, dependencies, Redis, a Chromium), then runs it and exits with
+ * its code. Works on Node 18 and newer without node_modules: an older Node hands over to ours.
+ * @param {{ redis: boolean, chromium?: boolean }} needs
+ * @param {(tools: Tools) => Promise<number>} command gives its exit code
  */
 export async function bootstrap(needs, command) {
   try {
@@ -29,7 +32,8 @@ async function setUpAndRun(needs, command) {
     return passThrough(node, process.argv.slice(1), { env: process.env, tied: true });
   }
   await installDependencies();
-  return command({ redisServer: needs.redis ? await provideRedisServer() : null });
+  const redisServer = needs.redis ? await provideRedisServer() : null;
+  return command({ redisServer, chromium: needs.chromium ? await provideChromium() : null });
 }
 
 /** An older Node that handed over to this one may be killed; nobody would pass signals on then. */

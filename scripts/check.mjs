@@ -6,15 +6,20 @@ const USAGE = `usage: npm test                       the whole gate: types, lint
        npm test -- --only types           one step alone: types, lint, dead-code or tests
        npm run format                     writes what lint would have`;
 
-await bootstrap({ redis: needsRedis(process.argv.slice(2)) }, async ({ redisServer }) => {
+await bootstrap(needsOf(process.argv.slice(2)), async (tools) => {
   // Loaded after set-up: it may use what only Node 24 has.
   const { parseGate, runGate } = await import('./check/gate.mjs');
   const plan = parseGate(process.argv.slice(2));
   if (plan === null) throw new SetupError(USAGE);
-  return runGate(plan, redisServer);
+  return runGate(plan, tools);
 });
 
 /** @param {string[]} args */
-function needsRedis(args) {
-  return !args.includes('--fix') && !['types', 'lint', 'dead-code'].includes(args[1] ?? '');
+function needsOf(args) {
+  const tests = !args.includes('--fix') && !['types', 'lint', 'dead-code'].includes(args[1] ?? '');
+  const files = args.filter((arg) => !arg.startsWith('-') && arg !== 'tests');
+  return {
+    redis: tests,
+    chromium: tests && (files.length === 0 || files.some((file) => file.includes('browser'))),
+  };
 }

@@ -4,8 +4,8 @@ import { passThrough, programEnv } from './setup/command.mjs';
 import { SetupError } from './setup/setup-error.mjs';
 
 // node scripts/run.mjs <file> [arguments]: any program of ours, after the same set-up.
-await bootstrap({ redis: true }, async ({ redisServer }) => {
+await bootstrap({ redis: true }, async (tools) => {
   const [file, ...args] = process.argv.slice(2);
   if (!file || !existsSync(file)) throw new SetupError(`There is no program ${file ?? ''}`);
-  return passThrough(process.execPath, [file, ...args], { env: programEnv(redisServer) });
+  return passThrough(process.execPath, [file, ...args], { env: programEnv(tools) });
 });

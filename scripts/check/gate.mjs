@@ -19,6 +19,7 @@ const CHECKS = {
 const FORMAT = ['node_modules/@biomejs/biome/bin/biome', 'check', '--write', '.'];
 
 /**
+ * @typedef {import('../setup/command.mjs').Tools} Tools
  * @typedef {{ fix: true } | { checks: string[], tests: string[] }} Gate
  * @param {string[]} args
  * @returns {Gate | null} null when they make no sense
@@ -45,15 +46,15 @@ function allTests() {
 /**
  * Runs every step, also after one that failed, and ends with one line for each.
  * @param {Gate} gate
- * @param {string | null} redisServer
+ * @param {Tools} tools
  * @returns {Promise<number>} exit code
  */
-export async function runGate(gate, redisServer) {
+export async function runGate(gate, tools) {
   if ('fix' in gate) return passThrough(process.execPath, FORMAT, { env: process.env });
   const results = [];
   for (const name of gate.checks) results.push(await timed(name, () => check(name)));
   if (gate.tests.length > 0) {
-    results.push(await timed('tests', () => runTests(gate.tests, redisServer)));
+    results.push(await timed('tests', () => runTests(gate.tests, tools)));
   }
   for (const { name, ok, seconds } of results) {
     console.log(`${ok ? '✔' : '✖'} ${name} ${ok ? 'passed' : 'FAILED'} (${seconds} s)`);
@@ -84,11 +85,14 @@ async function check(name) {
 
 /**
  * @param {string[]} files
- * @param {string | null} redisServer
+ * @param {Tools} tools
  */
-async function runTests(files, redisServer) {
+async function runTests(files, tools) {
   console.log('— tests');
+  if (files.some((file) => file.includes('browser'))) {
+    console.log(`Tests of the console: ${tools.chromium ?? 'skipped, there is no Chromium'}`);
+  }
   const options = [`--test-concurrency=${TEST_FILES_AT_ONCE}`, `--test-timeout=${TEST_TIMEOUT_MS}`];
   const args = ['--test', ...options, ...files];
-  return (await passThrough(process.execPath, args, { env: programEnv(redisServer) })) === 0;
+  return (await passThrough(process.execPath, args, { env: programEnv(tools) })) === 0;
 }

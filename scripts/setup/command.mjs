@@ -35,19 +35,28 @@ export function passThrough(file, args, { env, tied = false, cwd = ROOT }) {
 }
 
 /**
- * What tests and benchmarks run with: the Node and the Redis that set-up found.
- * @param {string | null} redisServer
+ * What set-up found on this machine; null: not looked for, or not there.
+ * @typedef {{ redisServer: string | null, chromium: string | null }} Tools
  */
-export function programEnv(redisServer) {
+
+/**
+ * What tests and benchmarks run with: the Node, the Redis and the Chromium that set-up found.
+ * @param {Tools} tools
+ */
+export function programEnv({ redisServer, chromium }) {
   const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter);
-  return { ...process.env, PATH, REDIS_SERVER: redisServer ?? '' };
+  const CHROMIUM_PATH = chromium ?? process.env.CHROMIUM_PATH;
+  return {
+    ...{ ...process.env, PATH, REDIS_SERVER: redisServer ?? '' },
+    ...(CHROMIUM_PATH && { CHROMIUM_PATH }),
+  };
 }
 
 /**
  * Runs a command without showing what it prints.
  * @param {string} file
  * @param {string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, cwd?: string }} [options]
+ * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, timeout?: number }} [options] `timeout` in ms
  * @returns {Promise<{ ok: boolean, output: string }>} stdout and stderr together
  */
 export function runQuietly(file, args, options = {}) {

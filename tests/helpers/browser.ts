@@ -1,34 +1,12 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { z } from 'zod';
+import { findChromium } from '../../scripts/setup/chromium.mjs';
 
-/** Where distributions put it; the first that is there is taken. */
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-const PATHS = [
-  '/usr/bin/chromium',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-  '/Applications/Chromium.app/Contents/MacOS/Chromium',
-];
-
-/** The Chromium of `CHROMIUM_PATH`, of the system, or Playwright's own; null where there is none. */
-function findChromium(): string | null {
-  const named = process.env.CHROMIUM_PATH;
-  if (named) return named;
-  const folders = (process.env.PATH ?? '').split(delimiter);
-  const candidates = [
-    ...PATHS,
-    ...NAMES.flatMap((name) => folders.map((folder) => join(folder, name))),
-    chromium.executablePath(),
-  ];
-  return candidates.find((path) => path !== '' && existsSync(path)) ?? null;
-}
-
-const CHROMIUM = findChromium();
+const CHROMIUM = await findChromium();
 
 /** For tests that need one: false, or why they are skipped and what helps. */
 export const NO_CHROMIUM =

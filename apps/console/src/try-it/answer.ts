@@ -11,13 +11,12 @@ import { CutText } from './cut-text.ts';
 interface AnswerProps {
   job: Job;
   model: Model;
-  request: JobRequest;
   /** What was sent. */
-  text: string;
+  request: JobRequest;
 }
 
 /** What one row came to. */
-export function Answer({ job, model, request, text }: AnswerProps) {
+export function Answer({ job, model, request }: AnswerProps) {
   const [row] = job.output ?? [];
   const link = html`<a href=${hrefOf(['jobs', job.id])}>${job.id}</a>`;
   return html`<div class="stack">
@@ -43,7 +42,12 @@ export function Answer({ job, model, request, text }: AnswerProps) {
               ['Variant', job.variant ?? '–'],
             ],
           })}
-          ${row.truncated && h(CutText, { model: model.id, text, key: job.id })}
+          ${
+            // Of a pair, each text is cut by how long the other one is.
+            row.truncated &&
+            typeof request.input === 'string' &&
+            h(CutText, { model, text: request.input, tokens: row.tokens, key: job.id })
+          }
         </div>`,
       })
     }

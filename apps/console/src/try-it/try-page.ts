@@ -40,7 +40,7 @@ export function TryPage({ route }: { route: Route }) {
 
 interface Tried {
   job: Job;
-  text: string;
+  request: JobRequest;
 }
 
 function TryForm({ model, models }: { model: Model; models: Model[] }) {
@@ -51,7 +51,7 @@ function TryForm({ model, models }: { model: Model; models: Model[] }) {
   const request = requestOf({ model, text, pair, options });
   const action = useAction<JobRequest>(async (given, signal) => {
     const { id } = await api().jobs.submit(given, { signal, maxRetries: 1 });
-    setTried({ job: await api().jobs.wait(id, { signal }), text });
+    setTried({ job: await api().jobs.wait(id, { signal }), request: given });
   });
   const submit = (event?: Event) => {
     event?.preventDefault();
@@ -109,7 +109,7 @@ function TryForm({ model, models }: { model: Model; models: Model[] }) {
     ${
       tried === null
         ? h(Panel, { title: 'Answer', children: h(Empty, { title: 'Nothing was run yet.' }) })
-        : h(Answer, { ...tried, model, request })
+        : h(Answer, { ...tried, model })
     }
   </div>`;
 }

@@ -15,6 +15,8 @@ const GLOBS = [
 const ENTRIES = /\/(main|engine-process|tokenizer-thread)\.ts$|\/bin\//;
 const CLIENT = 'packages/client/src/';
 const CLI_IMPORTS = /^(apps\/cli\/|packages\/client\/src\/index\.ts$|node:|commander$)/;
+const CONSOLE_IMPORTS =
+  /^(apps\/console\/src\/|packages\/client\/src\/index\.ts$|(preact|preact\/hooks|htm|uplot|hyparquet)$)/;
 const LONGEST_FILE = 400;
 const LONGEST_FUNCTION = 80;
 const MOST_PARAMETERS = 3;
@@ -48,6 +50,14 @@ const rules: Rule[] = [
         .map(({ target }) => target)
         .filter((target) => isIn(path, 'apps/cli/src/') && !CLI_IMPORTS.test(target)),
     broken: { 'apps/cli/src/a.ts': "import { isBatchId } from '@headrace/shared/ids.ts';" },
+  },
+  {
+    name: 'the console imports the client and what is served for browsers',
+    problems: ({ path, imports }) =>
+      imports
+        .map(({ target }) => target)
+        .filter((target) => isIn(path, 'apps/console/src/') && !CONSOLE_IMPORTS.test(target)),
+    broken: { 'apps/console/src/a.ts': "import { readFile } from 'node:fs/promises';" },
   },
   {
     name: 'the client imports nothing, so that it runs in a browser',

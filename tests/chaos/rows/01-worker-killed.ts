@@ -41,7 +41,9 @@ export const workerKilled: ChaosRow = {
     cleanUp.defer(() => clearInterval(looking));
     const looking = setInterval(() => void holders.look().catch(() => undefined), LOOK_EVERY_MS);
     const kills: Kill[] = [];
-    while (kills.length < KILLS[scale]) {
+    const hits = () => sum(kills.map((kill) => kill.inFlight.size));
+    // A few more where none has hit anything: a run of this model is short.
+    while (kills.length < (hits() > 0 ? KILLS[scale] : 3 * KILLS[scale])) {
       await observer.untilMoreFinished(JOBS_BETWEEN_KILLS[scale]);
       await observer.until(() => observer.inFlight.size > 0);
       kills.push(await killOldest(stack, holders));
@@ -51,7 +53,7 @@ export const workerKilled: ChaosRow = {
     await observer.sync();
 
     const waits = holders.recoveries();
-    const inFlight = sum(kills.map((kill) => kill.inFlight.size));
+    const inFlight = hits();
     const extra = observer.extraStarts;
     const unexplained = unexplainedRuns(observer, kills);
     const p99 = percentile(waits, 0.99);

@@ -60,6 +60,22 @@ describe('CSV', () => {
     ]);
   });
 
+  test('counts no line for a carriage return within a field, and still finds what is no text', async () => {
+    const bytes = Buffer.concat([
+      Buffer.from('a,b\r\n1,"two\r\nlines"\r\n\r\n2,x\ry\n"3\r",'),
+      Buffer.from([0xff]),
+      Buffer.from('\n4,z\r\r\n5,"never'),
+    ]);
+    const expected = [
+      [2, { a: '1', b: 'two\r\nlines' }],
+      [5, { a: '2', b: 'x\ry' }],
+      [6, 'the row is not valid UTF-8'],
+      [7, { a: '4', b: 'z\r' }],
+    ];
+    assert.deepEqual(await csv(bytes.subarray(0, bytes.lastIndexOf('5'))), expected);
+    await assert.rejects(csv(bytes), { code: 'invalid_csv', line: 8 });
+  });
+
   test('with tabs keeps commas and quotes within a field', async () => {
     assert.deepEqual(await csv('text\tn\na, "b"\t1\n', '\t'), [[2, { text: 'a, "b"', n: '1' }]]);
   });

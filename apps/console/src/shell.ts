@@ -13,7 +13,10 @@ interface ShellProps {
   children: Children;
 }
 
-/** What is around every page: where one is, where else one can go, and whether the API is there. */
+/**
+ * What is around every page: where one is, where else one can go, and whether the API is there. A
+ * page stays as it is, unseen, while a key is asked for: what was typed in it is not lost.
+ */
 export function Shell({ page, place, children }: ShellProps) {
   const { signedOut, away, hasKey } = useSession();
   const main = useRef<HTMLElement>(null);
@@ -70,7 +73,8 @@ export function Shell({ page, place, children }: ShellProps) {
             html`<div class="away"><strong>The API does not answer.</strong> Trying again until it does.</div>`
           }
         </div>
-        ${signedOut === null ? children : h(SignIn, { why: signedOut })}
+        ${signedOut !== null && h(SignIn, { why: signedOut })}
+        <div hidden=${signedOut !== null}>${signedOut !== 'left' && children}</div>
       </main>
     </div>`;
 }

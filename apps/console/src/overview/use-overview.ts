@@ -1,9 +1,4 @@
-import {
-  ConnectionError,
-  HeadraceError,
-  type Overview,
-  type OverviewSample,
-} from '@headrace/client';
+import { ConnectionError, type Overview, type OverviewSample } from '@headrace/client';
 import { useEffect, useState } from 'preact/hooks';
 import { api, noteFailure, noteSuccess, onSession, sessionState } from '../session/session.ts';
 
@@ -18,8 +13,6 @@ export interface Live {
 }
 
 const KEPT_S = 15 * 60;
-const FIRST_RETRY_MS = 500;
-const LONGEST_RETRY_MS = 5_000;
 const START: Live = { sight: 'all', history: [], now: null, connected: false, error: null };
 
 /** The overview as it changes; after a break all is read anew. A tab that nobody sees asks nothing. */
@@ -52,45 +45,32 @@ export function useOverview(): Live | null {
 }
 
 async function follow(signal: AbortSignal, change: (part: Partial<Live>) => void): Promise<void> {
-  for (let failures = 0; !signal.aborted; failures += 1) {
-    try {
-      await followOnce(signal, (part) => {
-        if (signal.aborted) return;
-        failures = 0;
-        noteSuccess();
-        change({ ...part, connected: true, error: null });
-      });
-      if (!signal.aborted) noteFailure(new ConnectionError('The stream ended.', ENDED));
-    } catch (error) {
-      if (signal.aborted) return;
-      change({ connected: false, error: noteFailure(error) });
-      if (error instanceof HeadraceError && !error.retryable) return;
+  let history: OverviewSample[] = [];
+  try {
+    for await (const heard of api().overview.follow({ signal })) {
+      if (heard.event === 'lost') {
+        change({ connected: false, error: noteFailure(heard.error ?? ENDED) });
+        continue;
+      }
+      noteSuccess();
+      const known = { connected: true, error: null };
+      if (heard.event === 'now') change({ ...known, now: heard.sample });
+      else if (heard.event === 'all') {
+        history = heard.overview.history;
+        change({ ...known, history, sight: heard.overview.sight, now: heard.overview.now });
+      } else {
+        history = continued(history, heard.sample);
+        change({ ...known, history });
+      }
     }
-    change({ connected: false });
-    await pause(Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 1.5 ** failures));
+  } catch (error) {
+    if (!signal.aborted) change({ connected: false, error: noteFailure(error) });
   }
 }
 
-const ENDED = { cause: null, neverSent: false };
+const ENDED = new ConnectionError('The stream ended.', { cause: null, neverSent: false });
 
-async function followOnce(
-  signal: AbortSignal,
-  change: (part: Partial<Live>) => void,
-): Promise<void> {
-  const call = { signal, maxRetries: 0 };
-  const { sight, history, now } = await api().overview.get(call);
-  let known = history;
-  change({ sight, history, now });
-  for await (const { event, sample } of api().overview.watch(call)) {
-    if (event === 'now') change({ now: sample });
-    else {
-      const oldest = sample.at - KEPT_S;
-      known = [...known.filter(({ at }) => at >= oldest && at < sample.at), sample];
-      change({ history: known });
-    }
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+function continued(history: OverviewSample[], sample: OverviewSample): OverviewSample[] {
+  const oldest = sample.at - KEPT_S;
+  return [...history.filter(({ at }) => at >= oldest && at < sample.at), sample];
 }

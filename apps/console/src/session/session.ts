@@ -1,5 +1,4 @@
 import { type Client, ConnectionError, createClient, HeadraceError } from '@headrace/client';
-import { sendWithProgress } from './upload-progress.ts';
 
 const KEY = 'headrace-key';
 
@@ -79,6 +78,5 @@ function newClient(): Client {
   return createClient({
     baseUrl: location.origin,
     ...(key === null ? {} : { apiKey: key }),
-    fetch: sendWithProgress,
   });
 }

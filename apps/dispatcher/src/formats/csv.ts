@@ -22,47 +22,49 @@ export async function* csvRows(
   { delimiter, choose }: CsvOptions,
 ): AsyncGenerator<StagedRow[]> {
   const text = new TextCheck();
-  // An error throws away the records that nobody has read yet, so the parser itself counts lines.
-  let parsedLines = 0;
-  const onRecord = (record: string[], { lines }: Info) => {
-    parsedLines = lines;
+  // An error throws away the records that nobody has read yet, so they are counted before.
+  const lines = new LineCount();
+  const places: Place[] = [];
+  const on_record = (record: string[], info: Info) => {
+    places.push(lines.add(record, info));
     return record;
   };
-  const options = { ...OPTIONS, delimiter, on_record: onRecord };
+  const options = { ...OPTIONS, delimiter, on_record };
   // What goes wrong on either side comes out of the reading below.
   const parser = pipeline(Readable.from(text.watch(content)), parse(options), () => undefined);
   let reader: RecordReader | null = null;
   let rows: StagedRow[] = [];
   try {
-    for await (const { record, info } of parser as AsyncIterable<CsvRecord>) {
+    for await (const record of parser as AsyncIterable<string[]>) {
+      const { first, last } = places.shift() ?? NOWHERE;
       if (reader === null) {
         reader = new RecordReader(record, choose(record));
         continue;
       }
-      const firstLine = info.lines - lineBreaks(record);
-      const isText = text.isSound(firstLine, info.lines);
-      rows.push(isText ? reader.read(record, firstLine) : notText(firstLine));
+      rows.push(text.isSound(first, last) ? reader.read(record, first) : notText(first));
       if (rows.length < ROWS_A_STEP) continue;
       yield rows;
       rows = [];
     }
   } catch (error) {
-    throw error instanceof CsvError ? brokenCsv(error, parsedLines + 1) : error;
+    throw error instanceof CsvError ? brokenCsv(error, lines.last + 1) : error;
   }
   if (reader === null) throw new FormatError('empty_file', 'The file has no header.');
   yield rows;
 }
 
-interface CsvRecord {
-  record: string[];
-  info: Info;
+/** The lines that a record begins and ends on. */
+interface Place {
+  first: number;
+  last: number;
 }
+
+const NOWHERE: Place = { first: 0, last: 0 };
 
 const OPTIONS: Options = {
   bom: true,
   // A lone \r ends no line: everything else that reads lines here agrees.
   record_delimiter: ['\r\n', '\n'],
-  info: true,
   // What is wrong with a record is for us to say, and stops nothing.
   relax_column_count: true,
   relax_quotes: true,
@@ -70,10 +72,30 @@ const OPTIONS: Options = {
   max_record_size: MAX_LINE_BYTES,
 };
 
-function lineBreaks(record: string[]): number {
+/** Counts lines as an editor does; the parser takes every \r within a field for the end of one. */
+class LineCount {
+  #returns = 0;
+  #last = 0;
+
+  /** The line that the last record ended on. */
+  get last(): number {
+    return this.#last;
+  }
+
+  add(record: string[], { lines }: Info): Place {
+    this.#returns += countIn(record, '\r');
+    const last = lines - this.#returns;
+    this.#last = last;
+    return { first: last - countIn(record, '\n'), last };
+  }
+}
+
+function countIn(record: string[], character: '\r' | '\n'): number {
   let count = 0;
   for (const field of record) {
-    for (let at = field.indexOf('\n'); at !== -1; at = field.indexOf('\n', at + 1)) count += 1;
+    for (let at = field.indexOf(character); at !== -1; at = field.indexOf(character, at + 1)) {
+      count += 1;
+    }
   }
   return count;
 }

@@ -6,7 +6,6 @@ import { Panel } from '../../elements/panel.ts';
 import { bytes, percent } from '../../format.ts';
 import { goTo, hrefOf } from '../../route.ts';
 import { api } from '../../session/session.ts';
-import { watchUpload } from '../../session/upload-progress.ts';
 import { useAction } from '../../session/use-action.ts';
 import { h, html } from '../../ui.ts';
 import type { Preview } from '../reading/preview.ts';
@@ -31,20 +30,15 @@ export function Start({ file, preview, choices, model }: StartProps) {
 
   async function upload(signal: AbortSignal): Promise<string> {
     if (uploaded.current !== null) return uploaded.current;
-    setSent(0);
-    const stop = watchUpload(setSent);
+    const purpose = preview.endpoint === null ? 'user_data' : 'batch';
+    const content = { content: file, filename: file.name, purpose } as const;
     try {
-      const purpose = preview.endpoint === null ? 'user_data' : 'batch';
-      const { id } = await api().files.upload({
-        content: file,
-        filename: file.name,
-        purpose,
-        signal,
-      });
+      const { id } = await api().files.upload({ ...content, onProgress: setSent, signal });
       uploaded.current = id;
       return id;
+    } catch (error) {
+      throw (await isReadable(file)) ? error : new Error(CHANGED);
     } finally {
-      stop();
       setSent(null);
     }
   }
@@ -88,6 +82,19 @@ export function Start({ file, preview, choices, model }: StartProps) {
       </div>
     </div>`,
   });
+}
+
+const CHANGED = 'The file was changed or removed since it was chosen. Choose it again.';
+
+/** A file that has changed on the disk cannot be read any more, and its upload fails. */
+function isReadable(file: File): Promise<boolean> {
+  return file
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(
+      () => true,
+      () => false,
+    );
 }
 
 function UploadProgress({ sent, size }: { sent: number; size: number }) {

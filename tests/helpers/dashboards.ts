@@ -29,6 +29,13 @@ const Dashboard = z.looseObject({
 });
 export type Dashboard = z.infer<typeof Dashboard>;
 
+/** Read from `nvidia-smi`: no process has them where there is no NVIDIA GPU. */
+export const GPU_SERIES = [
+  'headrace_gpu_utilization_ratio',
+  'headrace_gpu_memory_used_bytes',
+  'headrace_gpu_memory_total_bytes',
+];
+
 /** Those that Grafana is provisioned with. */
 export function readDashboards(): Dashboard[] {
   const files = globSync('observability/grafana/dashboards/*.json', { cwd: ROOT });

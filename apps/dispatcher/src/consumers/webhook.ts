@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { type AttemptResult, attemptDelivery } from '../webhooks/attempt.ts';
 import { batchBody } from '../webhooks/batch-body.ts';
 import type { CallbackClient } from '../webhooks/callback-client.ts';
+import { CALLBACK_FAILURES } from '../webhooks/callback-error.ts';
 import { ReceiverSlots } from '../webhooks/receiver-slots.ts';
 import { nextDelayMs } from '../webhooks/schedule.ts';
 import { traceAttempt } from '../webhooks/trace-attempt.ts';
@@ -41,8 +42,13 @@ const DeliveryHead = z.object({ v: z.int().default(1), delivery: z.string() });
 /** Until a delivery that this dispatcher cannot read comes again. */
 const PUT_OFF_MS = 5_000;
 
-/** Counted from 0 on: the first one that fails is an increase then. */
+/** Counted from 0 on, as attempts are: the first one that fails is an increase then. */
 const SETTLED = DELIVERY_STATUSES.filter((status) => status !== 'pending');
+const CODES: Record<AttemptResult['outcome'], readonly string[]> = {
+  delivered: ['2xx'],
+  gone: ['4xx'],
+  failed: ['3xx', '4xx', '5xx', ...CALLBACK_FAILURES],
+};
 /** The shares of all attempts that slow receivers have at most: a host, and all of a tenant's. */
 const SHARE_OF_HOST = 1 / 4;
 const SHARE_OF_TENANT = 3 / 4;
@@ -63,7 +69,7 @@ const ROOM_MS = 250;
  */
 export function createDeliver(deps: DeliverDeps): (job: unknown) => Promise<number | null> {
   const { deliveries, endpoints, metrics, concurrency, now = Date.now } = deps;
-  for (const outcome of SETTLED) metrics.counters.webhook_deliveries.inc({ outcome }, 0);
+  countFromZero(metrics);
   const takeSlot = createSlots(concurrency);
   let heldBytes = 0;
 
@@ -177,6 +183,13 @@ function outcomeOf(
   const delayMs = nextDelayMs(scheduleMs, failure);
   if (delayMs === null) return { ...made, status: 'failed', nextMs: null, endpoint };
   return { ...made, status: 'pending', nextMs: Math.ceil(nowMs + delayMs), endpoint };
+}
+
+function countFromZero({ counters }: Metrics): void {
+  for (const outcome of SETTLED) counters.webhook_deliveries.inc({ outcome }, 0);
+  for (const [outcome, codes] of Object.entries(CODES)) {
+    for (const code of codes) counters.webhook_attempts.inc({ outcome, code }, 0);
+  }
 }
 
 function measure(metrics: Metrics, { attempt, outcome }: AttemptResult): void {

@@ -93,8 +93,9 @@ export class InferConsumer {
     this.#deps = deps;
     this.#now = deps.now ?? Date.now;
     this.#observe = createTimingsObserver(deps.metrics, deps.model);
-    const { jobs_stalled, jobs_given_back } = deps.metrics.counters;
+    const { jobs_stalled, jobs_given_back, results_refused } = deps.metrics.counters;
     for (const counter of [jobs_stalled, jobs_given_back]) counter.inc({ queue: deps.queue }, 0);
+    results_refused.inc({ model: deps.model }, 0);
   }
 
   get heldJobs(): number {

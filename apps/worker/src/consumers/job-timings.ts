@@ -1,6 +1,6 @@
 import type { Job } from '@headrace/shared/jobs.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
-import type { Priority } from '@headrace/shared/queues.ts';
+import { PRIORITIES, type Priority } from '@headrace/shared/queues.ts';
 
 type Timings = NonNullable<Job['timings']>;
 
@@ -9,6 +9,8 @@ export function createTimingsObserver(
   { histograms }: Metrics,
   model: string,
 ): (timings: Timings, priority: Priority) => void {
+  // Counted from 0 on: the first jobs of a worker are an increase then, and may be late ones.
+  for (const priority of PRIORITIES) histograms.job_wait_seconds.zero({ model, priority });
   const queue = histograms.job_queue_seconds.labels(model);
   const tokenize = histograms.job_tokenize_seconds.labels(model);
   const batchWait = histograms.job_batch_wait_seconds.labels(model);

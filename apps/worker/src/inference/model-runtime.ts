@@ -154,8 +154,8 @@ export class ModelRuntime {
 
   #createPool(model: VerifiedModel): EnginePool {
     const { settings, metrics, activity, log, folder, variant } = this.#deps;
-    const { engine_restarts, rows, rows_failed } = metrics.counters;
-    rows.inc({ model: this.ref }, 0);
+    const { engine_restarts, rows, rows_truncated, rows_failed } = metrics.counters;
+    for (const counter of [rows, rows_truncated]) counter.inc({ model: this.ref }, 0);
     for (const reason of RESTART_REASONS) engine_restarts.inc({ model: this.ref, reason }, 0);
     for (const code of ROW_ERRORS) rows_failed.inc({ model: this.ref, code }, 0);
     return new EnginePool({

@@ -37,6 +37,8 @@ interface OpenOptions extends BrowserContextOptions {
   place?: string;
   /** Answers that are expected to fail, by their status; 0: no answer. */
   refusals?: number[];
+  /** One that the tab has been given before. */
+  apiKey?: string | null;
 }
 
 const DEADLINE_MS = 15_000;
@@ -49,7 +51,7 @@ const MESSAGE_OF_REFUSAL = /^Failed to load resource: .*?(?:status of (\d+)|net:
 export async function openConsole(
   t: TestContext,
   browser: Browser,
-  { url, place = '', refusals = [], ...options }: OpenOptions,
+  { url, place = '', refusals = [], apiKey = null, ...options }: OpenOptions,
 ): Promise<Watched> {
   const context = await browser.newContext({ acceptDownloads: true, ...options });
   context.setDefaultTimeout(DEADLINE_MS);
@@ -66,6 +68,14 @@ export async function openConsole(
     const address = request.url();
     if (!address.startsWith(`${url}/`) && !/^(data|blob):/.test(address)) problems.push(address);
   });
+  // Asking anything is a problem: nothing in the console does, but a script that got in might.
+  page.on('dialog', (dialog) => {
+    problems.push(`${dialog.type()}: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  if (apiKey !== null) {
+    await page.addInitScript(`sessionStorage.setItem('headrace-key', ${JSON.stringify(apiKey)})`);
+  }
   t.after(async () => {
     await context.close();
     assert.deepEqual(problems, []);

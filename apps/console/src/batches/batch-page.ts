@@ -99,7 +99,7 @@ function Progress({ batch }: { batch: Batch }) {
           ['Failed', count(failed)],
           ['Rows per second', amount(batch.progress.rows_per_s)],
           finished
-            ? ['Took', seconds(tookS(batch))]
+            ? ['Took', took(batch)]
             : ['Left', batch.paused ? 'paused' : seconds(batch.progress.eta_s)],
           ['Tokens', count(batch.usage.input_tokens)],
         ],
@@ -108,9 +108,10 @@ function Progress({ batch }: { batch: Batch }) {
   });
 }
 
-function tookS(batch: Batch): number | null {
+function took(batch: Batch): string {
   const end = batch.completed_at ?? batch.failed_at ?? batch.cancelled_at ?? batch.expired_at;
-  return end === null ? null : end - batch.created_at;
+  // Both are whole seconds.
+  return end === batch.created_at ? 'under 1 s' : seconds(end && end - batch.created_at);
 }
 
 interface BatchActionsProps {

@@ -49,8 +49,14 @@ export function ConfirmButton({ question, onClick, children, ...rest }: ConfirmP
   </span>`;
 }
 
+interface CopyProps {
+  /** A function where making it takes time. */
+  text: string | (() => string);
+  what?: string;
+}
+
 /** Copies, and says so for a moment. */
-export function CopyButton({ text, what = 'Copy' }: { text: string; what?: string }) {
+export function CopyButton({ text, what = 'Copy' }: CopyProps) {
   const [done, setDone] = useState<'yes' | 'no' | null>(null);
   useEffect(() => {
     if (done === null) return;
@@ -59,8 +65,9 @@ export function CopyButton({ text, what = 'Copy' }: { text: string; what?: strin
   }, [done]);
   const copy = () => {
     // Missing in pages that came over plain HTTP.
+    const whole = typeof text === 'string' ? text : text();
     const written =
-      navigator.clipboard?.writeText(text) ?? Promise.reject(new Error('no clipboard'));
+      navigator.clipboard?.writeText(whole) ?? Promise.reject(new Error('no clipboard'));
     written.then(
       () => setDone('yes'),
       () => setDone('no'),

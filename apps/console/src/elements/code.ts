@@ -1,4 +1,5 @@
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
+import { count } from '../format.ts';
 import { html } from '../ui.ts';
 import { CopyButton } from './button.ts';
 
@@ -32,9 +33,10 @@ const MOST_CHARACTERS = 100_000;
 
 /** Any JSON, as text; of a very large one, the beginning. */
 export function Json({ value }: { value: unknown }) {
-  const text = JSON.stringify(value, null, 2);
+  const text = useMemo(() => JSON.stringify(value, null, 2), [value]);
   const cut = text.length > MOST_CHARACTERS;
   return html`<div class="code">
-    <pre tabindex="0" aria-label="JSON"><code>${cut ? `${text.slice(0, MOST_CHARACTERS)}\n…` : text}</code></pre>
+    <pre tabindex="0" aria-label="JSON"><code>${cut ? text.slice(0, MOST_CHARACTERS).toWellFormed() : text}</code></pre>
+    ${cut && html`<p class="muted pad">The first ${count(MOST_CHARACTERS)} of ${count(text.length)} characters; save it to have all of it.</p>`}
   </div>`;
 }

@@ -4,6 +4,18 @@ import { html } from '../ui.ts';
 
 const SHOWN_CHARACTERS = 2_000;
 
+const NAME_CHARACTERS = 60;
+
+/**
+ * A name of somebody's file or column: short, and without characters that cannot be seen, since
+ * some of them turn what follows around.
+ */
+export function shownName(name: string): string {
+  const seen = name.replace(/\p{C}/gu, '');
+  if (seen.length <= NAME_CHARACTERS) return seen;
+  return `${seen.slice(0, NAME_CHARACTERS).toWellFormed()}…`;
+}
+
 interface TextProps {
   value: string;
   /** In a cell of a table: one line, cut where it ends. */

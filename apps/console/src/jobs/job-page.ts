@@ -4,6 +4,7 @@ import { Button, ConfirmButton, CopyButton } from '../elements/button.ts';
 import { Json } from '../elements/code.ts';
 import { ErrorNotice, Notice } from '../elements/notice.ts';
 import { Facts, Loading, Page, Panel } from '../elements/panel.ts';
+import { save } from '../elements/save.ts';
 import { Status } from '../elements/status.ts';
 import { Text } from '../elements/text.ts';
 import { Time } from '../elements/time.ts';
@@ -90,13 +91,20 @@ function JobView({ job, error, reload }: JobViewProps) {
       h(DeliveriesOf, { job: job.id }),
       h(Panel, {
         title: 'JSON',
-        aside: h(CopyButton, { text: JSON.stringify(job) }),
+        aside: html`<div class="row">
+          <button type="button" class="button small" onClick=${() => saveJob(job)}>Save as a file</button>
+          ${h(CopyButton, { text: () => JSON.stringify(job) })}
+        </div>`,
         children: raw
           ? h(Json, { value: job })
           : h(Button, { onClick: () => setRaw(true), children: 'Show as JSON' }),
       }),
     ],
   });
+}
+
+function saveJob(job: Job): void {
+  save(new Blob([JSON.stringify(job)], { type: 'application/json' }), `${job.id}.json`);
 }
 
 function JobActions({ job, reload }: { job: Job; reload: () => void }) {

@@ -9,7 +9,7 @@ import { Text } from '../elements/text.ts';
 import { Time } from '../elements/time.ts';
 import { amount } from '../format.ts';
 import { hrefOf, type Route } from '../route.ts';
-import { api } from '../session/session.ts';
+import { api, hasKey } from '../session/session.ts';
 import { type Action, useAction } from '../session/use-action.ts';
 import { useResource } from '../session/use-resource.ts';
 import { h, html } from '../ui.ts';
@@ -31,7 +31,9 @@ export function KeysPage({ route }: { route: Route }) {
     keys.reload();
   });
   const { data, error } = keys;
-  const isFirst = data !== null && data.data.length === 0 && after === undefined;
+  const none = data !== null && data.data.length === 0 && after === undefined;
+  // Whoever needed a key for this page has one that is not of the list.
+  const isFirst = none && !hasKey();
   return h(Page, {
     title: 'Keys',
     lead: 'Who may call, for what, and how much. A key that is revoked ends within ten seconds.',
@@ -55,7 +57,8 @@ export function KeysPage({ route }: { route: Route }) {
             : data.data.length === 0
               ? h(Empty, {
                   title: 'There are no keys.',
-                  children: 'As long as there are none, whoever reaches the port may call.',
+                  children:
+                    isFirst && 'As long as there are none, whoever reaches the port may call.',
                 })
               : h(Table<ApiKey>, {
                   ...{ label: 'Keys', columns: columnsOf(revoke), rows: data.data },

@@ -13,16 +13,20 @@ const REASONS: Record<SignedOut, string> = {
   left: 'You have signed out.',
 };
 
+const NO_KEY = 'This key is not one, or it is not good any more.';
+
 /** Asks for a key, and tries it before it is kept. What was open comes back afterwards. */
 export function SignIn({ why }: { why: SignedOut }) {
   const [key, setKey] = useState('');
   const action = useAction<string>(async (given, signal) => {
+    // No request could carry it.
+    if (/[^\x21-\x7e]/.test(given)) throw new Error(NO_KEY);
     const client = createClient({ baseUrl: location.origin, apiKey: given });
     try {
       await client.models.list({ signal, maxRetries: 1 });
     } catch (error) {
       if (error instanceof HeadraceError && error.code === 'unauthorized') {
-        throw new Error('This key is not one, or it is not good any more.');
+        throw new Error(NO_KEY);
       }
       throw error;
     }

@@ -1,4 +1,5 @@
 import type { InputFormat } from '@headrace/client';
+import { shownName } from '../../elements/text.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
 
@@ -85,8 +86,9 @@ interface Found {
   head: Uint8Array | null;
 }
 
-function warningOf({ name, size }: File, { named, seen, head }: Found): string | null {
-  if (size === 0) return 'The file is empty.';
+function warningOf(file: File, { named, seen, head }: Found): string | null {
+  const name = shownName(file.name);
+  if (file.size === 0) return 'The file is empty.';
   if (seen === 'binary') {
     return `${name} does not look like text or Parquet: it holds bytes that no text has.`;
   }

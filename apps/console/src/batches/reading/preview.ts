@@ -1,4 +1,5 @@
 import type { InputFormat } from '@headrace/client';
+import { shownName } from '../../elements/text.ts';
 import { csvRecords } from './csv-records.ts';
 import { type FileKind, kindOf } from './file-kind.ts';
 
@@ -15,18 +16,22 @@ const ROWS = 5;
 const CELL_CHARACTERS = 400;
 
 export async function readPreview(file: File): Promise<Preview> {
-  const { head, whole, ...kind } = await kindOf(file);
-  return { ...kind, ...(await tableOf(file, { ...kind, head, whole })) };
+  return previewOf(file, await kindOf(file));
 }
 
 /** As another format than the one that was recognised. */
 export async function previewAs(file: File, format: InputFormat): Promise<Preview> {
-  const { head, whole, ...kind } = await kindOf(file);
-  return { ...kind, format, ...(await tableOf(file, { ...kind, format, head, whole })) };
+  return previewOf(file, { ...(await kindOf(file)), format });
 }
 
-type TableOf = Pick<Preview, 'columns' | 'rows' | 'endpoint'>;
-const UNKNOWN: TableOf = { columns: null, rows: [], endpoint: null };
+async function previewOf(file: File, kind: FileKind): Promise<Preview> {
+  const { head, whole, ...rest } = kind;
+  const table = await tableOf(file, kind);
+  return { ...rest, ...table, warning: rest.warning ?? table.warning };
+}
+
+type TableOf = Pick<Preview, 'columns' | 'rows' | 'endpoint' | 'warning'>;
+const UNKNOWN: TableOf = { columns: null, rows: [], endpoint: null, warning: null };
 
 async function tableOf(file: File, { format, head, whole }: FileKind): Promise<TableOf> {
   if (head === null) return UNKNOWN;
@@ -35,27 +40,23 @@ async function tableOf(file: File, { format, head, whole }: FileKind): Promise<T
   if (format === 'csv' || format === 'tsv') {
     const delimiter = format === 'csv' ? ',' : '\t';
     const [columns = [], ...rows] = csvRecords(text, { delimiter, most: ROWS + 1, whole });
-    return { columns, rows: rows.map((row) => row.map(shortened)), endpoint: null };
+    return { ...UNKNOWN, columns, rows: rows.map((row) => row.map(shortened)) };
   }
   const lines = text.split(/\r?\n/);
   if (!whole) lines.pop();
   const filled = lines.filter((line) => line.trim() !== '').slice(0, ROWS);
-  if (format === 'text')
-    return { columns: ['text'], rows: filled.map((line) => [shortened(line)]), endpoint: null };
-  return jsonTable(filled);
+  if (format === 'jsonl') return jsonTable(filled);
+  return { ...UNKNOWN, columns: ['text'], rows: filled.map((line) => [shortened(line)]) };
 }
 
 async function parquetTable(file: File): Promise<TableOf> {
   try {
     const { parquetHead } = await import('./parquet-head.ts');
     const { columns, rows } = await parquetHead(file, ROWS);
-    return {
-      columns,
-      rows: rows.map((row) => row.map((cell) => shortened(cellText(cell)))),
-      endpoint: null,
-    };
+    const shown = rows.map((row) => row.map((cell) => shortened(cellText(cell))));
+    return { ...UNKNOWN, columns, rows: shown };
   } catch {
-    return UNKNOWN;
+    return { ...UNKNOWN, warning: `${shownName(file.name)} cannot be read as Parquet here.` };
   }
 }
 
@@ -65,8 +66,13 @@ function jsonTable(lines: string[]): TableOf {
   const [first] = objects;
   const endpoint =
     first !== undefined && 'custom_id' in first && 'body' in first ? first.url : null;
+  const broken = lines.length - objects.length;
   return {
     columns,
+    warning:
+      broken === 0
+        ? null
+        : `Of the first ${lines.length} lines, ${broken} are no JSON objects. Such rows fail; others are scored.`,
     rows: objects.map((object) => columns.map((name) => shortened(cellText(object[name])))),
     endpoint: endpoint === '/v1/jobs' || endpoint === '/v1/embeddings' ? endpoint : null,
   };
@@ -75,7 +81,7 @@ function jsonTable(lines: string[]): TableOf {
 function jsonObject(line: string): Record<string, unknown>[] {
   try {
     const value: unknown = JSON.parse(line);
-    return typeof value === 'object' && value !== null
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
       ? [Object.fromEntries(Object.entries(value))]
       : [];
   } catch {

@@ -1,3 +1,4 @@
+import { save } from '../../elements/save.ts';
 import { api } from '../../session/session.ts';
 
 export interface TextChange {
@@ -30,13 +31,7 @@ export async function saveFile(fileId: string, options: SaveOptions): Promise<vo
     else blocks.add(change.push(decoder.decode(next.value, { stream: true })));
   }
   if (change !== undefined) blocks.add(change.push(decoder.decode()) + change.end());
-  const url = URL.createObjectURL(blocks.whole());
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = name;
-  link.click();
-  // The browser has taken it over by then.
-  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  save(blocks.whole(), name);
 }
 
 class Blocks {

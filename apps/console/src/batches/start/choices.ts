@@ -1,5 +1,6 @@
 import type { BatchRequest, Model, OutputFormat, Priority } from '@headrace/client';
 import { CheckField, InputField, SelectField } from '../../elements/field.ts';
+import { shownName } from '../../elements/text.ts';
 import { h, html } from '../../ui.ts';
 import type { Preview } from '../reading/preview.ts';
 
@@ -82,7 +83,7 @@ function ColumnFields({ preview: { columns }, choices, pairs, onChange }: Column
       onInput: (text: string) => onChange({ text }),
     });
   }
-  const names = columns.map((name) => ({ value: name, label: name }));
+  const names = columns.map((name) => ({ value: name, label: shownName(name) }));
   const none = [{ value: '', label: 'None' }, ...names];
   return html`${h(SelectField, {
     label: 'Text column',

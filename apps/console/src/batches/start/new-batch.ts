@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { SelectField } from '../../elements/field.ts';
 import { ErrorNotice, Notice } from '../../elements/notice.ts';
 import { Loading, Page, Panel } from '../../elements/panel.ts';
+import { shownName } from '../../elements/text.ts';
 import { bytes } from '../../format.ts';
 import { hrefOf } from '../../route.ts';
 import { api } from '../../session/session.ts';
@@ -63,7 +64,7 @@ function FileForm({ file, onOther }: { file: File; onOther: () => void }) {
   };
   useEffect(() => show(readPreview(file)), [file]);
   if (problem !== null) {
-    return h(ErrorNotice, { error: problem, what: `${file.name} could not be read` });
+    return h(ErrorNotice, { error: problem, what: `${shownName(file.name)} could not be read` });
   }
   if (preview === null || choices === null) return h(Loading, { lines: 6 });
   const model =
@@ -72,7 +73,7 @@ function FileForm({ file, onOther }: { file: File; onOther: () => void }) {
     models.data?.[0];
   return html`<div class="stack">
     ${h(Panel, {
-      title: file.name,
+      title: shownName(file.name),
       aside: html`<span>${bytes(file.size)}${preview.compression === 'none' ? '' : `, ${preview.compression}`} · </span>
         <button type="button" class="link" onClick=${onOther}>Another file</button>`,
       children: html`<div class="stack">

@@ -1,4 +1,4 @@
-import { Text } from '../../elements/text.ts';
+import { shownName, Text } from '../../elements/text.ts';
 import { h, html } from '../../ui.ts';
 import type { Preview } from '../reading/preview.ts';
 import type { Choices } from './choices.ts';
@@ -16,22 +16,21 @@ export function PreviewTable({ preview, chosen }: PreviewTableProps) {
       Its columns cannot be seen before it is uploaded; name the one with the text below.
     </p>`;
   }
-  const roles: Record<string, string> =
-    endpoint === null && preview.format !== 'text'
-      ? {
-          ...(chosen.id === null ? {} : { [chosen.id]: 'id' }),
-          ...(chosen.textPair === null ? {} : { [chosen.textPair]: 'second text' }),
-          [chosen.text]: 'text',
-        }
-      : {};
+  const hasRoles = endpoint === null && preview.format !== 'text';
+  const roleOf = (name: string) => {
+    if (!hasRoles) return null;
+    if (name === chosen.text) return 'text';
+    if (name === chosen.textPair) return 'second text';
+    return name === chosen.id ? 'id' : null;
+  };
   return html`<div class="table-box" tabindex="0" role="region" aria-label="First rows">
     <table class="preview">
       <thead>
         <tr>
           ${columns.map(
-            (name, i) => html`<th key=${i} scope="col" class=${roles[name] ? 'chosen' : null}>
-              <bdi dir="auto">${name.slice(0, 100)}</bdi>
-              ${roles[name] && html` <span class="role">${roles[name]}</span>`}
+            (name, i) => html`<th key=${i} scope="col" class=${roleOf(name) ? 'chosen' : null}>
+              <bdi dir="auto">${shownName(name)}</bdi>
+              ${roleOf(name) && html` <span class="role">${roleOf(name)}</span>`}
             </th>`,
           )}
         </tr>
@@ -40,7 +39,7 @@ export function PreviewTable({ preview, chosen }: PreviewTableProps) {
         ${rows.map(
           (row, i) => html`<tr key=${i}>
             ${columns.map(
-              (name, at) => html`<td key=${at} class=${roles[name] ? 'chosen' : null}>
+              (name, at) => html`<td key=${at} class=${roleOf(name) ? 'chosen' : null}>
                 ${h(Text, { value: row[at] ?? '', oneLine: true })}
               </td>`,
             )}

@@ -30,6 +30,7 @@ export function Start({ file, preview, choices, model }: StartProps) {
 
   async function upload(signal: AbortSignal): Promise<string> {
     if (uploaded.current !== null) return uploaded.current;
+    await expectReadable(file);
     const purpose = preview.endpoint === null ? 'user_data' : 'batch';
     const content = { content: file, filename: file.name, purpose } as const;
     try {
@@ -37,7 +38,8 @@ export function Start({ file, preview, choices, model }: StartProps) {
       uploaded.current = id;
       return id;
     } catch (error) {
-      throw (await isReadable(file)) ? error : new Error(CHANGED);
+      await expectReadable(file);
+      throw error;
     } finally {
       setSent(null);
     }
@@ -84,17 +86,13 @@ export function Start({ file, preview, choices, model }: StartProps) {
   });
 }
 
-const CHANGED = 'The file was changed or removed since it was chosen. Choose it again.';
-
-/** A file that has changed on the disk cannot be read any more, and its upload fails. */
-function isReadable(file: File): Promise<boolean> {
-  return file
-    .slice(0, 1)
-    .arrayBuffer()
-    .then(
-      () => true,
-      () => false,
-    );
+/** A file that has changed on the disk cannot be read any more, and no upload of it succeeds. */
+async function expectReadable(file: File): Promise<void> {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+  } catch {
+    throw new Error('The file was changed or removed since it was chosen. Choose it again.');
+  }
 }
 
 function UploadProgress({ sent, size }: { sent: number; size: number }) {

@@ -86,12 +86,12 @@ export function problemsOf(text: string, series: Series): string[] {
   }
   const known = new Set(query.made);
   const problems: string[] = [];
-  for (const { metric, labels } of query.selectors) {
+  for (const { metric, matchers } of query.selectors) {
     const own = series.get(metric);
     if (own === undefined) problems.push(`no metric ${metric}`);
     const all = [...(own ?? []), ...OF_SCRAPE];
     for (const label of all) known.add(label);
-    for (const label of labels) {
+    for (const { label } of matchers) {
       if (own !== undefined && !all.includes(label)) problems.push(`no label ${metric}{${label}}`);
     }
   }

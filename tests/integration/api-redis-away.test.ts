@@ -50,6 +50,10 @@ async function expectAway(): Promise<void> {
   }
 }
 
+async function metrics(): Promise<string> {
+  return String((await api.send('/metrics')).body);
+}
+
 async function untilAccepted(): Promise<string> {
   const deadline = Date.now() + 10_000;
   for (;;) {
@@ -65,8 +69,10 @@ describe('while Redis is away', () => {
     const job = await api.submit({ input: 'a' });
     await redis.kill9();
     await expectAway();
+    assert.match(await metrics(), /^headrace_redis_connected 0$/m);
     await redis.restart();
     await untilAccepted();
+    assert.match(await metrics(), /^headrace_redis_connected 1$/m);
     assert.equal((await api.get(job.id)).status, 'queued');
   });
 

@@ -10,7 +10,7 @@ import { readModelsDir } from '@headrace/shared/manifests.ts';
 import { createMetrics, type Metrics } from '@headrace/shared/metrics.ts';
 import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import { createKeyspace, INTERACTIVE, type Keyspace } from '@headrace/shared/queues.ts';
-import { connectRedis, redisFailure } from '@headrace/shared/redis.ts';
+import { connectRedis, redisFailure, watchConnection } from '@headrace/shared/redis.ts';
 import { startTracing } from '@headrace/shared/tracing/start-tracing.ts';
 import { parseReceiverRules } from '@headrace/shared/webhooks/receiver-rules.ts';
 import { Queue } from 'bullmq';
@@ -90,6 +90,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   const models = await loadModels(config, log);
   const keys = createKeyspace(config.HEADRACE_PREFIX);
   const redis = openRedis('request', { config, log, lifecycle });
+  watchConnection(metrics, redis);
   const hub = new FinishedHub(openRedis('worker', { config, log, lifecycle }), keys);
   lifecycle.push('subscription', () => hub.stop());
   const queues = openQueues(models.queues, redis, config.HEADRACE_PREFIX);

@@ -18,7 +18,7 @@ import {
   type Keyspace,
   PLAN_QUEUE,
 } from '@headrace/shared/queues.ts';
-import { connectRedis, redisFailure } from '@headrace/shared/redis.ts';
+import { connectRedis, redisFailure, watchConnection } from '@headrace/shared/redis.ts';
 import { startTracing } from '@headrace/shared/tracing/start-tracing.ts';
 import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
 import { Queue } from 'bullmq';
@@ -56,6 +56,7 @@ export async function compose(config: DispatcherConfig, log: Logger): Promise<Di
   lifecycle.push('redis', () => redis.disconnect());
   const metrics = createMetrics();
   lifecycle.push('metrics', () => metrics.stop());
+  watchConnection(metrics, redis);
   const blobs = await openBlobStore(config.HEADRACE_BLOBS);
   lifecycle.push('blobs', () => blobs.close());
 

@@ -1,4 +1,5 @@
 import { BATCH_STATUSES, type BatchState, isTerminal } from '@headrace/shared/bulk/batch.ts';
+import { waitKind } from '@headrace/shared/bulk/batch-failures.ts';
 import type { JobStore } from '@headrace/shared/job-store.ts';
 import type { Metrics } from '@headrace/shared/metrics.ts';
 import { ASSEMBLE_QUEUE, PLAN_QUEUE, WEBHOOKS_QUEUE } from '@headrace/shared/queues.ts';
@@ -29,6 +30,7 @@ export function setBatchGauge({ gauges }: Metrics, live: readonly BatchState[]):
   for (const status of STATUSES) gauges.batches.set({ status, waiting_for: '' }, 0);
   for (const state of live) {
     const status = state.paused === 1 ? 'paused' : state.status;
-    gauges.batches.inc({ status, waiting_for: state.waiting_for ?? '' });
+    const waiting_for = state.waiting_for === null ? '' : waitKind(state.waiting_for);
+    gauges.batches.inc({ status, waiting_for });
   }
 }

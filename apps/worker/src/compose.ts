@@ -13,7 +13,7 @@ import { createMetrics, type Metrics } from '@headrace/shared/metrics.ts';
 import { createModelCatalogue, type ModelCatalogue } from '@headrace/shared/model-catalogue.ts';
 import { startProbes } from '@headrace/shared/probes.ts';
 import { createKeyspace, inferQueueName, type Keyspace } from '@headrace/shared/queues.ts';
-import { connectRedis } from '@headrace/shared/redis.ts';
+import { connectRedis, watchConnection } from '@headrace/shared/redis.ts';
 import { createTick } from '@headrace/shared/tick.ts';
 import { startTracing } from '@headrace/shared/tracing/start-tracing.ts';
 import type { Tracing } from '@headrace/shared/tracing/tracing.ts';
@@ -143,6 +143,7 @@ async function createParts({ config, log, lifecycle, models }: PartsOptions): Pr
   lifecycle.push('redis', () => redis.disconnect());
   const metrics = createMetrics();
   lifecycle.push('metrics', () => metrics.stop());
+  watchConnection(metrics, redis);
   lifecycle.push('gpu meter', startGpuMeter({ metrics, log }));
   const tokenizers = new TokenizerPool({ threads: config.HEADRACE_TOKENIZER_THREADS, log });
   lifecycle.push('tokenizers', () => tokenizers.stop());

@@ -59,6 +59,7 @@ const GAUGES = {
   gpu_memory_used_bytes: ['Memory of the GPU that is used, by whomever', ['gpu', 'uuid']],
   gpu_memory_total_bytes: ['Memory of the GPU', ['gpu', 'uuid']],
   workers_ready: ['Workers that are ready for a model', ['model']],
+  redis_connected: ['Whether this process has its connection to Redis: 1, or 0', []],
   redis_memory_ratio: ['Used share of maxmemory; 0 without a limit', []],
   event_loop_lag_seconds: ['Event-loop delay, 99th percentile since the last scrape', []],
 } as const;

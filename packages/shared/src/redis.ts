@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Redis, type RedisOptions } from 'ioredis';
 import { AppError } from './errors.ts';
 import { createThrottle, type Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
 import { parseRedisUrl } from './redis/address.ts';
 import { createClusterRoute } from './redis/cluster-route.ts';
 
@@ -68,6 +69,13 @@ export function connectRedis({ url, role, name, log }: ConnectionOptions): Redis
   });
   logOutages(redis, name, log);
   return redis;
+}
+
+/** Tells in the metrics whether a connection stands, from now on. */
+export function watchConnection({ gauges }: Metrics, redis: Redis): void {
+  const tell = () => gauges.redis_connected.set(redis.status === 'ready' ? 1 : 0);
+  for (const event of ['ready', 'close']) redis.on(event, tell);
+  tell();
 }
 
 /** Of an outage one error is said at once and one every half minute, and that it is over. */

@@ -70,6 +70,9 @@ export function readChunkPayload(data: unknown): ChunkPayload | ChunkHead {
   return payload.success ? payload.data : ChunkHeadSchema.parse(data);
 }
 
+/** How every reason begins that names a newer version. */
+export const NEWER = 'a newer';
+
 /** Why something waits, as its owner is told: which version it has, and which is read here. */
 export function newerNeeded(
   kind: keyof typeof PAYLOAD_VERSIONS,
@@ -78,7 +81,7 @@ export function newerNeeded(
 ): string {
   const known = PAYLOAD_VERSIONS[kind];
   const form = v > known ? `version ${v}` : `version ${v} in a form that is newer`;
-  return `a newer ${by}: the ${kind} has ${form}, this ${by} reads up to version ${known}`;
+  return `${NEWER} ${by}: the ${kind} has ${form}, this ${by} reads up to version ${known}`;
 }
 
 function headOf(stored: unknown): JobHead | null {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Activity } from '@headrace/shared/activity.ts';
+import type { ErrorCode } from '@headrace/shared/errors.ts';
 import type { RowOutput } from '@headrace/shared/jobs.ts';
 import type { Logger } from '@headrace/shared/logger.ts';
 import { type ModelFolder, modelRef } from '@headrace/shared/manifests.ts';
@@ -55,6 +56,11 @@ const RUN_TIMEOUT_FACTOR = 20;
 const LATE_CHECK_MS = 250;
 /** Counted from 0 on, so that the first restart is an increase. */
 const RESTART_REASONS: RestartReason[] = ['crashed', 'killed', 'timed_out'];
+/** By which a row fails; each is counted from 0, so that the first one is an increase. */
+const ROW_ERRORS: ErrorCode[] = [
+  ...(['text_too_long', 'empty_text', 'tokenizer_failed', 'row_crashed_engine'] as const),
+  ...(['row_timed_out', 'non_finite_output', 'out_of_memory'] as const),
+];
 
 /** Everything of one model in a worker, from its files to its pipeline. */
 export class ModelRuntime {
@@ -148,8 +154,10 @@ export class ModelRuntime {
 
   #createPool(model: VerifiedModel): EnginePool {
     const { settings, metrics, activity, log, folder, variant } = this.#deps;
-    const { engine_restarts } = metrics.counters;
+    const { engine_restarts, rows, rows_failed } = metrics.counters;
+    rows.inc({ model: this.ref }, 0);
     for (const reason of RESTART_REASONS) engine_restarts.inc({ model: this.ref, reason }, 0);
+    for (const code of ROW_ERRORS) rows_failed.inc({ model: this.ref, code }, 0);
     return new EnginePool({
       spec: this.#specOf(model),
       engines: settings.engines,

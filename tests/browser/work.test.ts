@@ -7,7 +7,7 @@ import { createClient } from '@headrace/client';
 import type { Browser } from 'playwright-core';
 import { launchBrowser, NO_CHROMIUM, openConsole } from '../helpers/browser.ts';
 import { type BulkSystem, startBulkSystem } from '../helpers/bulk-system.ts';
-import { answers, type Receiver, startReceiver } from '../helpers/receiver.ts';
+import { type Receiver, startReceiver } from '../helpers/receiver.ts';
 
 const HOSTILE = '<script>alert(1)</script> \u202Eevil\u202C <img src=x onerror=alert(1)>';
 
@@ -98,15 +98,18 @@ describe('work in the console', { skip: NO_CHROMIUM }, () => {
   });
 
   test('a delivery that failed says why, and is sent again', async (t) => {
-    receiver.on('/broken', answers(500));
+    receiver.on('/broken', (response, attempt) => {
+      response.writeHead(attempt === 1 ? 500 : 200).end(`${HOSTILE} ${attempt}`);
+    });
     const webhook = { url: receiver.url('/broken') };
     await client().jobs.submit({ input: 'good', webhook, metadata: { note: HOSTILE } });
     await receiver.until('/broken', 1);
     const { page } = await open(t, 'webhooks');
     await page.getByRole('link', { name: 'job.succeeded' }).first().click();
     await page.getByText('HTTP 500').waitFor();
+    await page.getByText('<script>alert(1)</script>').waitFor();
     await page.getByRole('button', { name: 'Send now' }).click();
-    await page.getByText('HTTP 204').waitFor();
+    await page.getByText('HTTP 200').waitFor();
     await page.getByRole('status').getByText('delivered').waitFor();
     await page.locator('a', { hasText: /^job_/ }).click();
     await page.getByText('<script>alert(1)</script>').waitFor();

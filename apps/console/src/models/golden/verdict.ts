@@ -1,0 +1,16 @@
+import type { ModelGoldenRow, RowOutput } from '@headrace/client';
+
+export type Expected = ModelGoldenRow['expected'][number];
+
+/** Whether a row's answer is the expected one, each of its numbers within the tolerance. */
+export function isRight(expected: Expected, row: RowOutput, tolerance: number): boolean {
+  const isNear = (got: number | undefined, wanted: number) =>
+    got !== undefined && Math.abs(got - wanted) <= tolerance;
+  if (expected.labels !== null) {
+    const scores = new Map(row.labels?.map(({ label, score }) => [label, score]));
+    return expected.labels.every(({ label, score }) => isNear(scores.get(label), score));
+  }
+  const { embedding } = row;
+  if (expected.embedding === null || !Array.isArray(embedding)) return false;
+  return expected.embedding.every((wanted, i) => isNear(embedding[i], wanted));
+}

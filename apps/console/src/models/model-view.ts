@@ -15,7 +15,7 @@ const SHOWN_LABELS = 100;
 export function ModelView({ model }: { model: ModelDetails }) {
   return html`<div class="stack">
     ${h(Panel, { title: 'What it is', children: h(Facts, { facts: factsOf(model) }) })}
-    ${h(GoldenRows, { model })}
+    ${h(GoldenRows, { key: model.version, model })}
     ${
       model.labels !== null &&
       h(Panel, {
@@ -41,7 +41,7 @@ export function ModelView({ model }: { model: ModelDetails }) {
         }),
       }),
     )}
-    ${model.card !== null && h(Card, { markdown: model.card })}
+    ${model.card && h(Card, { markdown: model.card })}
   </div>`;
 }
 

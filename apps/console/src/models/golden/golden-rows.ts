@@ -35,11 +35,12 @@ export function GoldenRows({ model }: { model: ModelDetails }) {
     setJob(await api().jobs.wait(id, { signal }));
   });
   const variant = job?.variant ?? model.default_variant;
+  const { dimensions } = model;
   const tolerance = model.variants.find(({ name }) => name === variant)?.tolerance ?? 0;
   const rows = model.golden.map((row, place): Checked => {
     const expected = row.expected.find((each) => each.variant === variant);
     const got = job?.output?.[place];
-    const right = got && expected ? isRight(expected, got, tolerance) : null;
+    const right = got && expected ? isRight(expected, got, { tolerance, dimensions }) : null;
     return { row, place, expected, got, right };
   });
   return h(Panel, {
@@ -54,9 +55,7 @@ export function GoldenRows({ model }: { model: ModelDetails }) {
       </div>
       ${h(ErrorNotice, { error: action.error, what: 'It was not checked' })}
       ${
-        job !== null &&
-        job.error !== null &&
-        h(Notice, { tone: 'bad', title: job.error.message, children: job.error.code })
+        job?.error && h(Notice, { tone: 'bad', title: job.error.message, children: job.error.code })
       }
       ${h(Table<Checked>, {
         label: 'Golden rows',

@@ -2,8 +2,15 @@ import type { ModelGoldenRow, RowOutput } from '@headrace/client';
 
 export type Expected = ModelGoldenRow['expected'][number];
 
+interface Terms {
+  tolerance: number;
+  /** Of a vector; null for other answers. */
+  dimensions: number | null;
+}
+
 /** Whether a row's answer is the expected one, each of its numbers within the tolerance. */
-export function isRight(expected: Expected, row: RowOutput, tolerance: number): boolean {
+export function isRight(expected: Expected, row: RowOutput, terms: Terms): boolean {
+  const { tolerance, dimensions } = terms;
   const isNear = (got: number | undefined, wanted: number) =>
     got !== undefined && Math.abs(got - wanted) <= tolerance;
   if (expected.labels !== null) {
@@ -12,5 +19,6 @@ export function isRight(expected: Expected, row: RowOutput, tolerance: number): 
   }
   const { embedding } = row;
   if (expected.embedding === null || !Array.isArray(embedding)) return false;
+  if (embedding.length !== dimensions) return false;
   return expected.embedding.every((wanted, i) => isNear(embedding[i], wanted));
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { createClient } from '@headrace/client';
 import type { Browser } from 'playwright-core';
-import { launchBrowser, NO_CHROMIUM, openConsole } from '../helpers/browser.ts';
+import { launchBrowser, NO_CHROMIUM, openConsole, violations } from '../helpers/browser.ts';
 import { type BulkSystem, startBulkSystem } from '../helpers/bulk-system.ts';
 import { type Receiver, startReceiver } from '../helpers/receiver.ts';
 
@@ -77,6 +77,36 @@ describe('work in the console', { skip: NO_CHROMIUM }, () => {
     assert.match(answered[0] ?? '', /^review_id,label,score,truncated,error$/);
     assert.match(answered[10] ?? '', /^r9,,,false,empty_text$/);
     assert.equal(answered.length, scored.length);
+  });
+
+  test('a model shows its card, and whether the workers give its golden answers', async (t) => {
+    const { page } = await open(t, 'models/tiny-classifier');
+    await page.getByRole('heading', { name: 'Use and limits', level: 4 }).waitFor();
+    await page.getByRole('cell', { name: 'a | b' }).waitFor();
+    await page.getByText("<script>alert('card')</script> is text, as is this.").waitFor();
+    assert.equal(await page.locator('main script').count(), 0);
+    const link = page.locator('.card a');
+    assert.equal(await link.getAttribute('href'), 'https://onnx.ai/');
+    assert.equal(await link.getAttribute('rel'), 'noreferrer');
+    const check = page.getByRole('button', { name: 'Check now' });
+    await check.click();
+    await page.getByRole('status').getByText('All 2 answers are right').waitFor();
+
+    await page.route('**/v1/models/tiny-classifier', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({
+        response,
+        body: (await response.text()).replace('"score":0.', '"score":0.1'),
+      });
+    });
+    await page.reload();
+    await check.click();
+    await page.getByRole('status').getByText('1 of 2 answers is wrong').waitFor();
+    const rows = page.getByRole('region', { name: 'Golden rows' }).getByRole('row');
+    await rows.filter({ hasText: /wrong.*positive 0\.1\d+positive 0\.\d+$/ }).waitFor();
+    await rows.filter({ hasText: 'right' }).last().waitFor();
+    assert.deepEqual(await violations(page), []);
+    await page.unrouteAll({ behavior: 'ignoreErrors' });
   });
 
   test('a batch is paused and goes on when it is resumed', async (t) => {

@@ -40,11 +40,11 @@ RUN --mount=type=cache,target=/root/.npm \
   && find node_modules/onnxruntime-node/bin/napi-v6 -mindepth 2 -maxdepth 2 \
     ! -path "*/linux/$(node -p process.arch)" -exec rm -r '{}' +
 
-# Of a model, API and dispatcher read what its manifest says.
+# Of a model, API and dispatcher read what its manifest says, and the API shows its card.
 FROM ${NODE_IMAGE} AS model-manifests
 WORKDIR /app
 COPY models models
-RUN find models -type f ! -name model.json -delete
+RUN find models -type f ! -name model.json ! -name README.md -delete
 
 # ONNX Runtime with its CUDA provider: three files of the Python wheel, pinned by its sha256.
 FROM ${PYTHON_IMAGE} AS cuda-provider

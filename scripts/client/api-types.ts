@@ -13,8 +13,8 @@ const HEAD = `/**
  */
 `;
 
-/** What the client neither sends nor gives, and pages, which are all alike. */
-const LEFT_OUT = /^(Predict|Tenant|Scaling|FileUpload|FileDeleted|ErrorEnvelope|Embeddings)|List$/;
+/** What the client neither sends nor gives, and pages, of which one stands for all. */
+const LEFT_OUT = /^(Predict|Tenant|Scaling|FileUpload|FileDeleted)|(?<!^Job)List$/;
 const OPERATION = /^(Webhook|NewWebhook|Model|Key|NewKey|Overview)/;
 /** Those that a language or a browser has for something else. */
 const NAMES: Record<string, string> = {
@@ -22,6 +22,7 @@ const NAMES: Record<string, string> = {
   File: 'FileObject',
   Key: 'ApiKey',
   NewKey: 'NewApiKey',
+  EmbeddingsRequest: 'EmbeddingsBody',
 };
 const COMMENT_WIDTH = 88;
 
@@ -35,6 +36,7 @@ const SchemaObject = z.looseObject({
   additionalProperties: z.unknown().optional(),
   items: z.unknown().optional(),
   anyOf: z.array(z.unknown()).optional(),
+  oneOf: z.array(z.unknown()).optional(),
 });
 type Schema = z.infer<typeof SchemaObject>;
 const Document = z.looseObject({
@@ -81,7 +83,8 @@ function typeOf(given: unknown): string {
   const schema = SchemaObject.parse(given ?? {});
   const name = schema.$ref?.split('/').at(-1);
   if (name !== undefined) return NAMES[name] ?? name;
-  if (schema.anyOf !== undefined) return schema.anyOf.map(typeOf).join(' | ');
+  const choice = schema.anyOf ?? schema.oneOf;
+  if (choice !== undefined) return choice.map(typeOf).join(' | ');
   // Of an enum that may be null, null is one of the values.
   if (schema.enum !== undefined) return schema.enum.map((one) => JSON.stringify(one)).join(' | ');
   const types = [schema.type ?? []].flat();

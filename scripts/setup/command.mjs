@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
-import { delimiter, dirname } from 'node:path';
-import { ROOT } from './paths.mjs';
+import { delimiter, dirname, join } from 'node:path';
+import { ROOT, TOOLS } from './paths.mjs';
 
 const FORWARDED = /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']);
 const SIGNAL_NUMBERS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGKILL: 9 };
@@ -46,8 +46,10 @@ export function passThrough(file, args, { env, tied = false, cwd = ROOT }) {
 export function programEnv({ redisServer, chromium }) {
   const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter);
   const CHROMIUM_PATH = chromium ?? process.env.CHROMIUM_PATH;
+  // A process starts in half the time when an earlier one has compiled the same modules.
+  const NODE_COMPILE_CACHE = join(TOOLS, 'compile-cache');
   return {
-    ...{ ...process.env, PATH, REDIS_SERVER: redisServer ?? '' },
+    ...{ ...process.env, PATH, NODE_COMPILE_CACHE, REDIS_SERVER: redisServer ?? '' },
     ...(CHROMIUM_PATH && { CHROMIUM_PATH }),
   };
 }

@@ -34,16 +34,18 @@ describe('who can use the console', { skip: NO_CHROMIUM }, () => {
     await Promise.all([browser.close(), system.stop()]);
   });
 
-  for (const colorScheme of ['light', 'dark'] as const) {
-    test(`axe-core finds nothing against any page in ${colorScheme}`, async (t) => {
-      const options = { url: system.apiUrl, colorScheme, reducedMotion: 'reduce' } as const;
-      const { page } = await openConsole(t, browser, options);
-      for (const place of places) {
-        await goTo(page, place);
-        assert.deepEqual([place, ...(await violations(page))], [place]);
+  test('axe-core finds nothing against any page, light or dark', async (t) => {
+    const options = { url: system.apiUrl, reducedMotion: 'reduce' } as const;
+    const { page } = await openConsole(t, browser, options);
+    for (const place of places) {
+      await goTo(page, place);
+      for (const colorScheme of ['light', 'dark'] as const) {
+        await page.emulateMedia({ colorScheme });
+        const found = await violations(page);
+        assert.deepEqual([place, colorScheme, ...found], [place, colorScheme]);
       }
-    });
-  }
+    }
+  });
 
   test('every page fits into 380 pixels', async (t) => {
     const viewport = { width: 380, height: 800 };

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { createClient } from '@headrace/client';
 import type { Browser } from 'playwright-core';
-import { launchBrowser, NO_CHROMIUM, openConsole } from '../helpers/browser.ts';
+import { launchBrowser, NO_CHROMIUM, openConsole, violations } from '../helpers/browser.ts';
 import { type BulkSystem, startBulkSystem } from '../helpers/bulk-system.ts';
-import { answers, type Receiver, startReceiver } from '../helpers/receiver.ts';
+import { type Receiver, startReceiver } from '../helpers/receiver.ts';
 
 const HOSTILE = '<script>alert(1)</script> \u202Eevil\u202C <img src=x onerror=alert(1)>';
 
@@ -79,6 +79,36 @@ describe('work in the console', { skip: NO_CHROMIUM }, () => {
     assert.equal(answered.length, scored.length);
   });
 
+  test('a model shows its card, and whether the workers give its golden answers', async (t) => {
+    const { page } = await open(t, 'models/tiny-classifier');
+    await page.getByRole('heading', { name: 'Use and limits', level: 4 }).waitFor();
+    await page.getByRole('cell', { name: 'a | b' }).waitFor();
+    await page.getByText("<script>alert('card')</script> is text, as is this.").waitFor();
+    assert.equal(await page.locator('main script').count(), 0);
+    const link = page.locator('.card a');
+    assert.equal(await link.getAttribute('href'), 'https://onnx.ai/');
+    assert.equal(await link.getAttribute('rel'), 'noreferrer');
+    const check = page.getByRole('button', { name: 'Check now' });
+    await check.click();
+    await page.getByRole('status').getByText('All 2 answers are right').waitFor();
+
+    await page.route('**/v1/models/tiny-classifier', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({
+        response,
+        body: (await response.text()).replace('"score":0.', '"score":0.1'),
+      });
+    });
+    await page.reload();
+    await check.click();
+    await page.getByRole('status').getByText('1 of 2 answers is wrong').waitFor();
+    const rows = page.getByRole('region', { name: 'Golden rows' }).getByRole('row');
+    await rows.filter({ hasText: /wrong.*positive 0\.1\d+positive 0\.\d+$/ }).waitFor();
+    await rows.filter({ hasText: 'right' }).last().waitFor();
+    assert.deepEqual(await violations(page), []);
+    await page.unrouteAll({ behavior: 'ignoreErrors' });
+  });
+
   test('a batch is paused and goes on when it is resumed', async (t) => {
     const content = new Blob(['good\n'.repeat(2_000)]);
     const file = await client().files.upload({ content, filename: 'a.txt', purpose: 'user_data' });
@@ -98,15 +128,18 @@ describe('work in the console', { skip: NO_CHROMIUM }, () => {
   });
 
   test('a delivery that failed says why, and is sent again', async (t) => {
-    receiver.on('/broken', answers(500));
+    receiver.on('/broken', (response, attempt) => {
+      response.writeHead(attempt === 1 ? 500 : 200).end(`${HOSTILE} ${attempt}`);
+    });
     const webhook = { url: receiver.url('/broken') };
     await client().jobs.submit({ input: 'good', webhook, metadata: { note: HOSTILE } });
     await receiver.until('/broken', 1);
     const { page } = await open(t, 'webhooks');
     await page.getByRole('link', { name: 'job.succeeded' }).first().click();
     await page.getByText('HTTP 500').waitFor();
+    await page.getByText('<script>alert(1)</script>').waitFor();
     await page.getByRole('button', { name: 'Send now' }).click();
-    await page.getByText('HTTP 204').waitFor();
+    await page.getByText('HTTP 200').waitFor();
     await page.getByRole('status').getByText('delivered').waitFor();
     await page.locator('a', { hasText: /^job_/ }).click();
     await page.getByText('<script>alert(1)</script>').waitFor();

@@ -53,6 +53,8 @@ export interface TestApi {
   get(id: string, query?: string): Promise<Job>;
   /** Writes a terminal record, as a worker does. @returns false when there was one */
   finish(job: Pick<Job, 'id' | 'model'>, finish?: Finish): Promise<boolean>;
+  /** Looks for jobs that are due until this one has left the queue; the API's own turn may go on. */
+  expire(id: string): Promise<void>;
   /** Jobs that BullMQ holds, over all queues and states. */
   held(): Promise<number>;
   stop(): Promise<void>;
@@ -98,6 +100,13 @@ export async function startTestApi(
       return JobSchema.parse(body);
     },
     finish: (job, finish) => finishAsWorker({ store }, job, finish),
+    async expire(id) {
+      for (const deadline = Date.now() + 10_000; await redis.exists(keys.bull(QUEUE, id)); ) {
+        assert.ok(Date.now() < deadline, 'it does not expire');
+        await redis.del(keys.expiryTurn);
+        await api.ticks.expiredJobs();
+      }
+    },
     held: () => heldJobs(redis, keys),
     async stop() {
       await api.stop();

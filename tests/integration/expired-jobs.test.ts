@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { createEnqueue } from '@headrace/shared/enqueue.ts';
 import { newJobId } from '@headrace/shared/ids.ts';
-import type { JobPayload } from '@headrace/shared/queues.ts';
+import { createKeyspace, type JobPayload } from '@headrace/shared/queues.ts';
 import { createExpiredJobs } from '../../apps/api/src/expired-jobs.ts';
 import { MODEL, QUEUE, startTestApi, type TestApi } from '../helpers/api.ts';
-import { startRedis, type TestRedis } from '../helpers/redis.ts';
+import { startRedis, type TestRedis, testPrefix } from '../helpers/redis.ts';
 
 const NOW_MS = 1_000_000;
 
@@ -29,7 +29,7 @@ function payloadOf(ttl_s: number): JobPayload {
 }
 
 test('processes that take turns look at all of a long queue', async () => {
-  const { keys } = api;
+  const keys = createKeyspace(testPrefix());
   const enqueue = createEnqueue(api.redis, keys);
   const add = (ttl_s: number) =>
     enqueue({ id: newJobId(NOW_MS), queue: 'infer.long@1', payload: payloadOf(ttl_s) });
@@ -54,8 +54,6 @@ test('a job whose end was written as its writer died leaves the queue', async ()
   assert.equal(await api.redis.exists(api.keys.bull(QUEUE, job.id)), 1);
   const due = Date.now() + 1_100;
   while (Date.now() < due) await api.redis.ping();
-  await api.redis.del(api.keys.expiryTurn);
-  await api.api.ticks.expiredJobs();
-  assert.equal(await api.redis.exists(api.keys.bull(QUEUE, job.id)), 0);
+  await api.expire(job.id);
   assert.equal((await api.get(job.id)).status, 'canceled');
 });

@@ -60,7 +60,8 @@ describe('what the images hold', () => {
     assert.deepEqual(onnxLibraries(worker), [`linux/${process.arch}`]);
     for (const root of [api, dispatcher]) {
       assert.ok(!existsSync(join(root, 'app/node_modules/onnxruntime-node')));
-      assert.deepEqual(readdirSync(join(root, 'app/models/sentiment/1')), ['model.json']);
+      const files = readdirSync(join(root, 'app/models/sentiment/1')).sort();
+      assert.deepEqual(files, ['README.md', 'model.json']);
     }
     for (const root of [api, dispatcher, worker]) {
       assert.ok(!existsSync(join(root, 'app/node_modules/typescript')));

@@ -22,6 +22,7 @@ import { createErrorRenderer, type RenderError } from './middleware/errors.ts';
 import { createNotFound } from './middleware/not-found.ts';
 import { requestScope } from './middleware/request-scope.ts';
 import { traceRequests } from './middleware/trace-requests.ts';
+import type { ModelCards } from './model-cards.ts';
 import type { Overview } from './overview/overview.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { addBatchRoutes } from './routes/batches.ts';
@@ -65,6 +66,7 @@ export interface AppOptions {
   keyring: Keyring;
   keys: Keys;
   models: ModelCatalogue;
+  cards: ModelCards;
   workers: WorkersView;
   backlogs: BacklogView;
   readScaling: ReadScaling;

@@ -31,6 +31,7 @@ import { createJobs, type Jobs } from './jobs.ts';
 import { KeyStore } from './key-store.ts';
 import { createKeyring, type Keyring } from './keyring.ts';
 import { createKeys } from './keys.ts';
+import { type ModelCards, readModelCards } from './model-cards.ts';
 import { createOverview, type Overview } from './overview/overview.ts';
 import type { ApiApp } from './routes/add-route.ts';
 import { createReadScaling } from './scaling.ts';
@@ -87,7 +88,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   lifecycle.push('tracing', () => tracing?.stop());
   const metrics = createMetrics();
   lifecycle.push('metrics', () => metrics.stop());
-  const models = await loadModels(config, log);
+  const { models, cards } = await loadModels(config, log);
   const keys = createKeyspace(config.HEADRACE_PREFIX);
   const redis = openRedis('request', { config, log, lifecycle });
   watchConnection(metrics, redis);
@@ -114,7 +115,7 @@ export async function compose(config: ApiConfig, log: Logger): Promise<Api> {
   let stopping = false;
   const app = createApp({
     streams: createStreamSlots(config.HEADRACE_MAX_STREAMS),
-    ...{ jobs, hub, models, workers, admission, redis, metrics, tracing, log, ...views },
+    ...{ jobs, hub, models, cards, workers, admission, redis, metrics, tracing, log, ...views },
     ...bulk,
     ...{ keyring: access.keyring, keys: access.apiKeys, webhooks },
     list: createJobList({ store, jobs }),
@@ -279,7 +280,12 @@ async function drain(
   clearTimeout(timer);
 }
 
-async function loadModels(config: ApiConfig, log: Logger): Promise<ModelCatalogue> {
+interface LoadedModels {
+  models: ModelCatalogue;
+  cards: ModelCards;
+}
+
+async function loadModels(config: ApiConfig, log: Logger): Promise<LoadedModels> {
   const { folders, problems } = await readModelsDir(config.HEADRACE_MODELS_DIR);
   for (const problem of problems) {
     log.warn({ event: 'api.model_refused', ...problem }, 'a model folder cannot be served');
@@ -289,7 +295,7 @@ async function loadModels(config: ApiConfig, log: Logger): Promise<ModelCatalogu
     const model = config.HEADRACE_DEFAULT_MODEL;
     log.warn({ event: 'api.no_default_model', model }, 'the default model is not there');
   }
-  return models;
+  return { models, cards: await readModelCards(folders, log) };
 }
 
 interface Opening {

@@ -4,8 +4,10 @@ import type {
   BatchDocuments,
   BatchOutput,
   BatchResults,
+  EmbeddingsBody,
   ErrorBody,
   Job,
+  JobList,
   JobRequest,
 } from './openapi/work.ts';
 
@@ -29,18 +31,7 @@ export type Scope = ApiKey['scopes'][number];
 export type Row = Exclude<JobRequest['input'], unknown[]>;
 
 /** A page of a list, and where the next one begins. */
-export interface Page<T> {
-  object: 'list';
-  data: T[];
-  has_more: boolean;
-  first_id: string | null;
-  last_id: string | null;
-}
+export type Page<T> = Omit<JobList, 'data'> & { data: T[] };
 
 /** Of `POST /v1/embeddings`; the vectors travel as base64. */
-export interface EmbeddingsRequest {
-  model: string;
-  input: string | string[] | number[] | number[][];
-  dimensions?: number | null | undefined;
-  overflow?: 'truncate' | 'error' | 'chunk' | undefined;
-}
+export type EmbeddingsRequest = Omit<EmbeddingsBody, 'encoding_format' | 'user'>;

@@ -1,4 +1,4 @@
-import type { EmbeddingsRequest } from './api-types.ts';
+import type { EmbeddingsRequest, EmbeddingsResponse } from './api-types.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 export interface Embeddings {
@@ -12,11 +12,9 @@ export interface Embeddings {
 }
 
 /** With `encoding_format: 'base64'`; a row that fails fails the whole request. */
-interface EmbeddingsAnswer {
+type EmbeddingsAnswer = Omit<EmbeddingsResponse, 'data'> & {
   data: { embedding: string; truncated: boolean }[];
-  model: string;
-  usage: { prompt_tokens: number };
-}
+};
 
 /** The server waits for the result for so long, and then answers 504. */
 const TIMEOUT_MS = 90_000;

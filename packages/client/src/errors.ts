@@ -1,4 +1,4 @@
-import type { ErrorCode } from './api-types.ts';
+import type { ErrorCode, ErrorEnvelope } from './api-types.ts';
 
 interface ErrorDetails {
   code: ErrorCode;
@@ -67,13 +67,7 @@ export function errorIn(text: string, { status, headers }: Response): HeadraceEr
   });
 }
 
-type ErrorAnswer = Partial<{
-  code: ErrorCode;
-  message: string;
-  param: string | null;
-  job_id: string;
-  retryable: boolean;
-}>;
+type ErrorAnswer = Partial<ErrorEnvelope['error']>;
 
 function errorBodyOf(text: string): ErrorAnswer {
   try {

@@ -14,7 +14,7 @@ export interface Upload extends CallOptions {
   content: Blob | ByteSource | (() => Blob | ByteSource);
   filename: string;
   /** `batch`: lines of requests; `user_data`: documents. */
-  purpose: 'batch' | 'user_data';
+  purpose: Exclude<FileObject['purpose'], 'batch_output'>;
   expiresAfterS?: number | undefined;
   /**
    * Bytes that were sent so far; begins anew with each try. In a page it is told of a Blob or File;

@@ -1,4 +1,4 @@
-import type { Model } from './api-types.ts';
+import type { Model, ModelDetails } from './api-types.ts';
 import type { CallOptions, Transport } from './transport.ts';
 
 export function createModels(transport: Transport) {
@@ -10,7 +10,7 @@ export function createModels(transport: Transport) {
     },
 
     /** @param name `name` or `name@version` */
-    get(name: string, call: CallOptions = {}): Promise<Model> {
+    get(name: string, call: CallOptions = {}): Promise<ModelDetails> {
       return transport.json({ ...call, path: `/v1/models/${encodeURIComponent(name)}` });
     },
   };

@@ -1,5 +1,6 @@
 import type {
   DeliveryStatus,
+  NewWebhookSecret,
   WebhookDelivery,
   WebhookDeliveryDetail,
   WebhookEndpoint,
@@ -71,7 +72,7 @@ export function createWebhooks(transport: Transport) {
 
     /** A new secret, shown this once; the one before stays good for `overlapS` (a day). */
     rotateSecret({ overlapS, ...call }: CallOptions & { overlapS?: number } = {}) {
-      return transport.json<WebhookSecret & { secret: string }>({
+      return transport.json<NewWebhookSecret>({
         ...call,
         method: 'POST',
         path: `${BASE}/secrets`,

@@ -57,7 +57,7 @@ export const ManifestSchema = z
     path: ['default_variant'],
   });
 
-/** `model.json`: what a model folder declares. The API reads nothing else of a model. */
+/** `model.json`: what a model folder declares. Of the rest, the API reads the card alone. */
 export type Manifest = z.infer<typeof ManifestSchema>;
 export type ClassificationManifest = z.infer<typeof Classification>;
 export type EmbeddingsManifest = z.infer<typeof Embeddings>;

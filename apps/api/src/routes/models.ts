@@ -7,12 +7,14 @@ import type { AppDeps } from '../app.ts';
 import { answerJson } from '../middleware/answer.ts';
 import { expectNoQuery } from '../middleware/query.ts';
 import { type ApiApp, addRoute, json } from './add-route.ts';
+import { createGoldenRows, GoldenRows } from './model-golden.ts';
 
 const Variant = z.object({
   name: z.string(),
   precision: z.string(),
   digest: z.string(),
   bytes: z.int(),
+  tolerance: z.number().describe('The largest difference to a golden output that is accepted.'),
 });
 
 const Version = z
@@ -51,9 +53,18 @@ const ModelSchema = Version.extend({
   default: z.boolean().describe('Used by requests that name no model.'),
   versions: z.array(Version).describe('Newest first.'),
 }).meta({ id: 'Model' });
-export type Model = z.infer<typeof ModelSchema>;
+type Model = z.infer<typeof ModelSchema>;
+
+const ModelDetails = ModelSchema.extend({
+  card: z
+    .string()
+    .nullable()
+    .describe('Markdown: README.md of the folder, its first 64 KiB; null when there is none.'),
+  golden: GoldenRows,
+}).meta({ id: 'ModelDetails' });
 
 export function addModelRoutes(app: ApiApp, deps: AppDeps): void {
+  const goldenRows = createGoldenRows();
   addRoute(
     app,
     {
@@ -89,13 +100,15 @@ export function addModelRoutes(app: ApiApp, deps: AppDeps): void {
       request: {
         params: z.object({ name: z.string().describe('name, or name@version') }),
       },
-      answers: { 200: json('The model.', ModelSchema) },
+      answers: { 200: json('The model.', ModelDetails) },
       errors: ['invalid_request', 'model_not_found'],
     },
     (c) => {
       expectNoQuery(c);
       const name = c.req.param('name') ?? '';
-      return answerJson(c, describe(deps, deps.models.resolve(name), name));
+      const model = deps.models.resolve(name);
+      const card = deps.cards.get(model.ref) ?? null;
+      return answerJson(c, { ...describe(deps, model, name), card, golden: goldenRows(model) });
     },
   );
 }
@@ -141,11 +154,12 @@ function describeVersion(deps: AppDeps, model: ServedModel): z.infer<typeof Vers
     version,
     digest: digestOf(variants[default_variant]?.sha256),
     default_variant,
-    variants: Object.entries(variants).map(([name, { precision, sha256, bytes }]) => ({
+    variants: Object.entries(variants).map(([name, { precision, sha256, bytes, tolerance }]) => ({
       name,
       precision,
       digest: digestOf(sha256),
       bytes,
+      tolerance,
     })),
     ready_workers: deps.workers.readyWorkers(model.ref),
     backlog: { jobs: total({ jobs }), rows, tokens, chunks },

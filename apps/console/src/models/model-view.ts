@@ -1,18 +1,21 @@
-import type { Model } from '@headrace/client';
+import type { ModelDetails } from '@headrace/client';
 import { Facts, Panel } from '../elements/panel.ts';
 import { type Column, Table } from '../elements/table.ts';
 import { bytes, count, seconds } from '../format.ts';
 import { type Children, h, html } from '../ui.ts';
+import { Card } from './card/card.ts';
+import { GoldenRows } from './golden/golden-rows.ts';
 
-type Version = Model['versions'][number];
+type Version = ModelDetails['versions'][number];
 type Variant = Version['variants'][number];
 
 const SHOWN_LABELS = 100;
 
 /** All that is known of a model. */
-export function ModelView({ model }: { model: Model }) {
+export function ModelView({ model }: { model: ModelDetails }) {
   return html`<div class="stack">
     ${h(Panel, { title: 'What it is', children: h(Facts, { facts: factsOf(model) }) })}
+    ${h(GoldenRows, { key: model.version, model })}
     ${
       model.labels !== null &&
       h(Panel, {
@@ -38,10 +41,11 @@ export function ModelView({ model }: { model: Model }) {
         }),
       }),
     )}
+    ${model.card && h(Card, { markdown: model.card })}
   </div>`;
 }
 
-function factsOf(model: Model): [string, Children][] {
+function factsOf(model: ModelDetails): [string, Children][] {
   return [
     ['Task', model.task],
     ['Licence', model.licence],

@@ -133,6 +133,8 @@ export interface ModelVersion {
     precision: string;
     digest: string;
     bytes: number;
+    /** The largest difference to a golden output that is accepted. */
+    tolerance: number;
   }[];
   ready_workers: number;
   backlog: {
@@ -144,6 +146,31 @@ export interface ModelVersion {
   };
   /** How long the ready workers need for the backlog; null while none has a speed. */
   drain_s: number | null;
+}
+
+export interface ModelDetails extends Model {
+  /** Markdown: README.md of the folder, its first 64 KiB; null when there is none. */
+  card: string | null;
+  /** Texts whose answers a worker proves before it is ready; 100 at most. */
+  golden: ModelGoldenRow[];
+}
+
+export interface ModelGoldenRow {
+  text: string;
+  text_pair: string | null;
+  /** What a job without parameters gives, by variant; the default one first. */
+  expected: {
+    /** Best first, 8 at most. */
+    labels:
+      | {
+          label: string;
+          score: number;
+        }[]
+      | null;
+    /** The first 8 numbers of the vector. */
+    embedding: number[] | null;
+    variant: string;
+  }[];
 }
 
 export interface NewApiKey extends ApiKey {

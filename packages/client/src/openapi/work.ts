@@ -102,6 +102,56 @@ export interface ErrorBody {
   retryable: boolean;
 }
 
+export interface ErrorEnvelope {
+  error: {
+    message: string;
+    type: string;
+    code:
+      | 'invalid_request'
+      | 'unauthorized'
+      | 'forbidden'
+      | 'not_found'
+      | 'model_not_found'
+      | 'method_not_allowed'
+      | 'job_already_finished'
+      | 'job_not_finished'
+      | 'batch_not_running'
+      | 'batch_not_finished'
+      | 'delivery_without_body'
+      | 'idempotency_in_progress'
+      | 'body_too_large'
+      | 'too_many_rows'
+      | 'unsupported_media_type'
+      | 'idempotency_mismatch'
+      | 'text_too_long'
+      | 'range_not_satisfiable'
+      | 'rate_limited'
+      | 'overloaded'
+      | 'storage_nearly_full'
+      | 'storage_unavailable'
+      | 'redis_unavailable'
+      | 'not_ready'
+      | 'wait_timeout'
+      | 'internal'
+      | 'empty_text'
+      | 'tokenizer_failed'
+      | 'row_crashed_engine'
+      | 'row_timed_out'
+      | 'non_finite_output'
+      | 'out_of_memory'
+      | 'attempts_exhausted'
+      | 'unsupported_payload'
+      | 'expired'
+      | 'canceled';
+    param: string | null;
+    retryable: boolean;
+    /** The job that was submitted all the same. */
+    job_id?: string | undefined;
+  };
+  /** Of /ready: what a request would lack. */
+  missing?: string[] | undefined;
+}
+
 export interface JobRequest {
   /** name or name@version */
   model?: string | null | undefined;
@@ -146,6 +196,16 @@ export interface JobRequest {
     | null
     | undefined;
   metadata?: Record<string, string> | undefined;
+}
+
+export interface JobList {
+  object: 'list';
+  data: Job[];
+  /** Older jobs are left to look at; a page may be short or empty. */
+  has_more: boolean;
+  first_id: string | null;
+  /** Goes on from here as `after`. */
+  last_id: string | null;
 }
 
 export interface FileObject {
@@ -310,4 +370,39 @@ export interface BatchResults {
   next: string;
   /** No more rows will come. */
   finished: boolean;
+}
+
+export interface EmbeddingsResponse {
+  object: 'list';
+  data: (
+    | {
+        object: 'embedding';
+        index: number;
+        embedding: number[] | string;
+        /** The text had more tokens than the model takes. */
+        truncated: boolean;
+      }
+    | {
+        object: 'error';
+        index: number;
+        error?: unknown | undefined;
+      }
+  )[];
+  model: string;
+  usage: {
+    prompt_tokens: number;
+    total_tokens: number;
+  };
+}
+
+export interface EmbeddingsBody {
+  model: string;
+  /** A text, the token ids of one, or a list of up to 2,048 of either. */
+  input: string | string[] | number[] | number[][];
+  encoding_format?: 'float' | 'base64' | undefined;
+  dimensions?: number | null | undefined;
+  /** A text over max_tokens of the model. */
+  overflow?: 'truncate' | 'error' | 'chunk' | undefined;
+  /** Not used. */
+  user?: string | undefined;
 }

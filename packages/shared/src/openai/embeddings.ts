@@ -6,6 +6,7 @@ import { TaskOverflow } from '../tasks/task.ts';
 
 const IDS = { type: 'array', items: { type: 'integer' } } as const;
 const TEXT = { type: 'string' } as const;
+const NO_INPUT = 'must be a string or a list of token ids from 0 to 2147483647';
 
 /** The body of `POST /v1/embeddings`, the same on its own and as a line of a batch. */
 export const EmbeddingsRequestSchema = z
@@ -13,6 +14,7 @@ export const EmbeddingsRequestSchema = z
     model: z.string().max(128),
     input: z
       .unknown()
+      .nonoptional(NO_INPUT)
       .meta({ oneOf: [TEXT, { type: 'array', items: TEXT }, IDS, { type: 'array', items: IDS }] })
       .describe('A text, the token ids of one, or a list of up to 2,048 of either.'),
     encoding_format: z.enum(['float', 'base64']).default('float'),
@@ -45,7 +47,7 @@ function isIds(input: unknown[]): input is number[] {
 }
 
 function notAnInput(param: string): AppError {
-  const message = `${param}: must be a string or a list of token ids from 0 to 2147483647`;
+  const message = `${param}: ${NO_INPUT}`;
   return new AppError('invalid_request', { message, param });
 }
 

@@ -15,8 +15,8 @@ import { visitorOf } from './screenshots/visitor.ts';
 const IMAGES = fileURLToPath(new URL('../../docs/images/', import.meta.url));
 const ROWS = 10_000;
 const FEWER_CLICKS_THAN = 10;
-/** History that the charts have before the file comes, in steps of 5 s. */
-const HISTORY_STEPS = 12;
+/** History before the file comes, in steps of 5 s: with the batch it fills the charts. */
+const HISTORY_STEPS = 20;
 /** How much of the batch is done in the pictures. */
 const SHARE_SHOWN = 0.55;
 const WINDOW = { viewport: { width: 1280, height: 800 }, deviceScaleFactor: 1.5 };

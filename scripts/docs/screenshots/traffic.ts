@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from '@headrace/client';
 
-const MOST_ROWS = 4;
-const PAUSE_MS = 250;
+const MOST_ROWS = 16;
+const PAUSE_MS = 100;
 
 /** Sends small jobs to both models, one after the other, until it is told to stop. */
 export async function sendJobs(url: string, texts: string[], signal: AbortSignal): Promise<void> {

@@ -15,7 +15,11 @@ const HEAD = `/**
 
 /** What the client neither sends nor gives, and pages, of which one stands for all. */
 const LEFT_OUT = /^(Predict|Tenant|Scaling|FileUpload|FileDeleted)|(?<!^Job)List$/;
-const OPERATION = /^(Webhook|NewWebhook|Model|Key|NewKey|Overview)/;
+/** What stands in a file of its own; all else is in `jobs`. No file needs another. */
+const FILES: [string, RegExp][] = [
+  ['operation', /^(Webhook|NewWebhook|Model|Key|NewKey|Overview)/],
+  ['batches', /^(Batch|File)/],
+];
 /** Those that a language or a browser has for something else. */
 const NAMES: Record<string, string> = {
   Error: 'ErrorBody',
@@ -47,7 +51,8 @@ const Document = z.looseObject({
 export function clientTypes(document: unknown): Map<string, string> {
   const { schemas } = Document.parse(document).components;
   const wanted = Object.entries(schemas).filter(([name]) => !LEFT_OUT.test(name));
-  const fileOf = ([name]: [string, Schema]) => (OPERATION.test(name) ? 'operation' : 'work');
+  const fileOf = ([name]: [string, Schema]) =>
+    FILES.find(([, names]) => names.test(name))?.[0] ?? 'jobs';
   return new Map(
     [...Map.groupBy(wanted, fileOf)].map(([file, own]) => {
       const types = own.map(([name, schema]) => declaration(name, schema, own));

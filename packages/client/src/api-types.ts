@@ -1,18 +1,10 @@
+import type { Batch, BatchDocuments, BatchOutput, BatchResults } from './openapi/batches.ts';
+import type { EmbeddingsBody, ErrorBody, Job, JobList, JobRequest } from './openapi/jobs.ts';
 import type { ApiKey, WebhookDelivery } from './openapi/operation.ts';
-import type {
-  Batch,
-  BatchDocuments,
-  BatchOutput,
-  BatchResults,
-  EmbeddingsBody,
-  ErrorBody,
-  Job,
-  JobList,
-  JobRequest,
-} from './openapi/work.ts';
 
+export type * from './openapi/batches.ts';
+export type * from './openapi/jobs.ts';
 export type * from './openapi/operation.ts';
-export type * from './openapi/work.ts';
 
 /** Why a request, a job or a row failed. */
 export type ErrorCode = ErrorBody['code'];

@@ -1,6 +1,7 @@
 import { type Batch, isFinished } from '@headrace/client';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { api, noteFailure } from '../../session/session.ts';
+import { useSession } from '../../session/use-session.ts';
 import { RowTally, type Tally } from './row-tally.ts';
 
 /** So many rows show what all look like; more would be read for little. */
@@ -23,7 +24,9 @@ export function useTally(batch: Batch): { tally: Tally | null; error: unknown } 
   const reading = useRef<Reading>({ tally: new RowTally(), after: undefined, done: false });
   const rowsDone = batch.progress.rows_done;
   const finished = isFinished(batch);
+  const signedOut = useSession().signedOut !== null;
   useEffect(() => {
+    if (signedOut) return;
     const { current } = reading;
     const controller = new AbortController();
     readOn(batch.id, current, {
@@ -34,8 +37,8 @@ export function useTally(batch: Batch): { tally: Tally | null; error: unknown } 
       setState({ tally: current.tally.read(), error: noteFailure(error) });
     });
     return () => controller.abort();
-    // More rows, or the end: both mean that there is more to read.
-  }, [batch.id, rowsDone, finished]);
+    // More rows, the end, or another key: there is more to read.
+  }, [batch.id, rowsDone, finished, signedOut]);
   return state;
 }
 

@@ -4,7 +4,7 @@ import { ErrorNotice, Notice } from '../elements/notice.ts';
 import { Facts, Loading, Page, Panel } from '../elements/panel.ts';
 import { Text } from '../elements/text.ts';
 import { Time } from '../elements/time.ts';
-import { amount, count, percent, seconds } from '../format.ts';
+import { amount, count, NOTHING, percent, seconds } from '../format.ts';
 import { goTo, hrefOf } from '../route.ts';
 import { api } from '../session/session.ts';
 import { type Action, useAction } from '../session/use-action.ts';
@@ -94,8 +94,10 @@ function Progress({ batch }: { batch: Batch }) {
       ${h(BatchProgress, { batch, big: true })}
       ${h(Facts, {
         facts: [
-          ['Rows done', `${count(done)} of ${total === 0 ? '–' : count(total)}`],
-          ['Done', total === 0 ? '–' : percent(done / total)],
+          [
+            'Rows done',
+            total === 0 ? NOTHING : `${count(done)} of ${count(total)} (${percent(done / total)})`,
+          ],
           ['Failed', count(failed)],
           ['Rows per second', amount(batch.progress.rows_per_s)],
           finished

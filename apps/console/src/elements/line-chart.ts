@@ -23,6 +23,8 @@ interface LineChartProps {
 
 const HEIGHT = 168;
 const COLOURS = ['--chart-1', '--chart-2', '--chart-3', '--chart-4'];
+/** Seconds between marks of the time: whole minutes, as they are written. */
+const MARKS_S = [60, 120, 300, 600];
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
 /** The pointer in one chart shows the same time in all. */
 const SYNC = 'headrace';
@@ -108,7 +110,7 @@ function optionsOf(
     },
     axes: [
       {
-        ...{ ...axis, grid: { show: false }, space: 70, size: 26 },
+        ...{ ...axis, grid: { show: false }, space: 70, size: 26, incrs: MARKS_S },
         values: (_, ticks) => ticks.map((tick) => clock.format(new Date(tick * 1000))),
       },
       {

@@ -12,15 +12,17 @@ interface ChartsProps {
   model: string | null;
 }
 
-const SPAN_S = 15 * 60;
+/** What is kept; of a Headrace that has just begun, what there is, and not less than the first. */
+const SPAN_S = { least: 2 * 60, most: 15 * 60 };
 const MOST_MODELS = 4;
 const shareText = (value: number | null) => percent(value);
 
-/** The last quarter of an hour. */
+/** The last quarter of an hour, or since the beginning. */
 export function Charts({ history, now, model }: ChartsProps) {
   const samples = useMemo(() => withNow(history, now), [history, now]);
   const summaries = useMemo(() => samples.map((each) => summaryOf(each, model)), [samples, model]);
   const times = useMemo(() => samples.map(({ at }) => at), [samples]);
+  const spanS = Math.min(SPAN_S.most, Math.max(SPAN_S.least, lengthS(times)));
   const of = (label: string, value: (summary: Summary) => number | null, filled = false): Line => ({
     ...{ label, values: summaries.map(value), filled },
   });
@@ -32,8 +34,7 @@ export function Charts({ history, now, model }: ChartsProps) {
   const chart = (
     title: string,
     options: Omit<Parameters<typeof LineChart>[0], 'label' | 'times' | 'spanS'>,
-  ) =>
-    h(Panel, { title, children: h(LineChart, { ...options, label: title, times, spanS: SPAN_S }) });
+  ) => h(Panel, { title, children: h(LineChart, { ...options, label: title, times, spanS }) });
   const ofSlowest = model === null && (now?.models.length ?? 0) > 1 ? ', slowest model' : '';
   return html`<div class="charts">
     ${chart('Rows per second', { lines: speedLines(samples, model), format: amount, least: 1 })}
@@ -66,6 +67,10 @@ export function Charts({ history, now, model }: ChartsProps) {
       ...{ format: bytes, least: 1_000_000 },
     })}
   </div>`;
+}
+
+function lengthS(times: number[]): number {
+  return (times.at(-1) ?? 0) - (times[0] ?? 0);
 }
 
 /** The last seconds as the end of the lines, so that they move each second. */

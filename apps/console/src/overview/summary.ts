@@ -20,7 +20,6 @@ export interface Summary {
   busy: number | null;
   engines: number;
   enginesReady: number;
-  restarts: number;
   redisBytes: number | null;
   redisMaxBytes: number | null;
 }
@@ -63,7 +62,6 @@ export function summaryOf(sample: OverviewSample, model: string | null): Summary
     busy: total === 0 ? null : sum(busyEngines, (each) => each.total * (each.busy ?? 0)) / total,
     engines: sum(engines, (each) => each.total),
     enginesReady: sum(engines, (each) => each.ready),
-    restarts: sum(engines, (each) => each.restarts),
     redisBytes: sample.redis?.used_bytes ?? null,
     redisMaxBytes: sample.redis?.max_bytes ?? null,
   };

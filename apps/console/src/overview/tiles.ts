@@ -28,7 +28,7 @@ function tilesOf(now: Summary): Tile[] {
     {
       name: 'Time to drain',
       value: waiting === 0 ? seconds(0) : seconds(now.drainS),
-      note: `${count(now.workers)} ready workers`,
+      note: `${count(now.workers)} ready ${now.workers === 1 ? 'worker' : 'workers'}`,
     },
     {
       name: 'Rows per second',
@@ -38,7 +38,7 @@ function tilesOf(now: Summary): Tile[] {
     {
       name: 'Answered in, p95',
       value: duration(now.totalMs?.p95),
-      note: `p50 ${duration(now.totalMs?.p50)}, p99 ${duration(now.totalMs?.p99)}`,
+      note: `p50 ${duration(now.totalMs?.p50)}`,
     },
     {
       name: 'Padding',
@@ -48,7 +48,7 @@ function tilesOf(now: Summary): Tile[] {
     {
       name: 'Engines busy',
       value: percent(now.busy),
-      note: `${now.enginesReady} of ${now.engines} ready, ${count(now.restarts)} restarts`,
+      note: `${now.enginesReady} of ${now.engines} ready`,
     },
   ];
 }

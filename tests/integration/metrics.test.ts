@@ -238,6 +238,14 @@ describe('counters whose increase an alert looks at', () => {
   });
 });
 
+test('each process says that it is connected to Redis', () => {
+  const connected = fresh.filter(({ name }) => name === 'headrace_redis_connected');
+  assert.deepEqual(
+    connected.map(({ value }) => value),
+    [1, 1, 1],
+  );
+});
+
 describe('what rules, alerts and panels name', () => {
   test('is exposed with these labels', () => {
     const exposed = new Map<string, string[]>();

@@ -7,10 +7,13 @@ import { ROOT } from '../setup/paths.mjs';
  */
 export function screen({ url, readyS, home }) {
   const logs = relative(ROOT, join(home, 'logs'));
+  const console = ['0', 'false', 'off'].includes(process.env.HEADRACE_CONSOLE ?? '')
+    ? ''
+    : `\n  console  ${url}/`;
   return `
 Headrace is running (pid ${process.pid}, ready in ${readyS.toFixed(1)} s).
 
-  address  ${url}
+  address  ${url}${console}
   docs     ${url}/docs
   logs     ${logs.startsWith('..') ? join(home, 'logs') : logs}
 

@@ -43,7 +43,7 @@ function tilesOf(now: Summary): Tile[] {
     {
       name: 'Padding',
       value: percent(now.paddingRatio),
-      note: `${amount(now.batchRows)} rows a batch`,
+      note: `${amount(now.batchRows)} rows a tensor batch`,
     },
     {
       name: 'Engines busy',

@@ -121,8 +121,10 @@ describe('work in the console', { skip: NO_CHROMIUM }, () => {
     await page.getByRole('button', { name: 'Pause' }).click();
     await page.getByRole('status').getByText('paused').waitFor();
     assert.equal((await client().batches.get(id)).paused, true);
-    process.kill(system.worker.pid, 'SIGCONT');
     await page.getByRole('button', { name: 'Resume' }).click();
+    // Not before: what the worker has taken already may be the whole batch, and a pause lets it end.
+    await page.getByRole('button', { name: 'Pause' }).waitFor();
+    process.kill(system.worker.pid, 'SIGCONT');
     await page.getByRole('status').getByText('completed').waitFor();
     await page.getByText('2,000 of 2,000').waitFor();
   });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -38,14 +39,16 @@ test('runs with the policy that BullMQ needs, also on a loopback port', async (t
   assert.match(info, /^maxmemory_policy:noeviction\r$/m);
 });
 
-test('stops when the process that started it is killed', async () => {
+test('stops when the process that started it is killed', async (t) => {
   const script = `
     const { startRedis } = await import(${JSON.stringify(HELPER)});
-    const { url, pid } = await startRedis();
-    console.log(JSON.stringify({ url, pid }));`;
+    const { url, folder } = await startRedis();
+    console.log(JSON.stringify({ url, folder }));`;
   const parent = spawn(process.execPath, ['--input-type=module', '-e', script]);
   const [line] = await once(parent.stdout, 'data');
-  const path = JSON.parse(String(line)).url.replace('unix://', '');
+  const { url, folder } = JSON.parse(String(line));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const path = url.replace('unix://', '');
   const socket = connect(path);
   await once(socket, 'connect');
   parent.kill('SIGKILL');

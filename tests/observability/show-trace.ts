@@ -16,6 +16,7 @@ const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const DEADLINE_MS = 30_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'headrace-traces-'));
+process.on('exit', () => rmSync(folder, { recursive: true }));
 const file = join(folder, 'traces.json');
 const collector = await startCollector();
 try {
@@ -26,7 +27,6 @@ try {
 }
 const lines = readFileSync(file, 'utf8').trim().split('\n');
 const spans = lines.flatMap((line) => spansOf(TracesData.parse(JSON.parse(line))));
-rmSync(folder, { recursive: true });
 const ours = spans.filter(({ traceId }) => traceId === TRACE_ID);
 const batches = spans.filter(({ links }) => links.some(({ traceId }) => traceId === TRACE_ID));
 const outside = batches.filter(({ traceId }) => traceId !== TRACE_ID);

@@ -58,7 +58,8 @@ export function programEnv({ redisServer, chromium }) {
  * Runs a command without showing what it prints.
  * @param {string} file
  * @param {string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, timeout?: number }} [options] `timeout` in ms
+ * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, timeout?: number, signal?: AbortSignal }} [options]
+ *   `timeout` in ms
  * @returns {Promise<{ ok: boolean, output: string }>} stdout and stderr together
  */
 export function runQuietly(file, args, options = {}) {

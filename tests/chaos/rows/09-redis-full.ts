@@ -9,7 +9,7 @@ import { isRefusal, untilServed } from '../harness/probes.ts';
 import { type ChaosRow, judge, type Scale } from '../harness/row.ts';
 import { connectStack, type Stack, startStack } from '../harness/stack.ts';
 
-const MEMORY_MB: Record<Scale, number> = { short: 32, quick: 64, long: 256 };
+const MEMORY_MB: Record<Scale, number> = { short: 24, quick: 64, long: 256 };
 /** Four jobs at a time of 4 texts with 1,000 characters each: the API looks four times a second. */
 const LANES = 4;
 const TEXTS = Array<string>(4).fill('the delivery was late '.repeat(46).slice(0, 1_000));

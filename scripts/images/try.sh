@@ -5,10 +5,6 @@
 # same Debian and this Node.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-# The Node of npm test, where the machine's own is older.
-for kept in .headrace/node-*/node_modules/node-*/bin; do
-  if [[ -x "$kept/node" ]]; then PATH="$PWD/$kept:$PATH"; fi
-done
 for tool in buildah debootstrap redis-server unshare; do
   command -v "$tool" > /dev/null || { echo "needs $tool (and root)" >&2; exit 1; }
 done

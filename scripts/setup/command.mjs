@@ -20,18 +20,25 @@ export function passThrough(file, args, { env, tied = false, cwd = ROOT }) {
     cwd,
     env,
   });
-  const forwards = FORWARDED.map((signal) => {
-    const forward = () => child.kill(signal);
-    process.on(signal, forward);
-    return () => process.off(signal, forward);
-  });
+  forwardSignals(child);
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code, signal) => {
-      for (const undo of forwards) undo();
       resolve(code ?? 128 + (Object.entries(SIGNAL_NUMBERS).find(([s]) => s === signal)?.[1] ?? 0));
     });
   });
+}
+
+/**
+ * Until it has ended, a child gets the signals that this process gets.
+ * @param {import('node:child_process').ChildProcess} child
+ */
+function forwardSignals(child) {
+  for (const signal of FORWARDED) {
+    const forward = () => child.kill(signal);
+    process.on(signal, forward);
+    child.once('exit', () => process.off(signal, forward));
+  }
 }
 
 /**
@@ -58,13 +65,14 @@ export function programEnv({ redisServer, chromium }) {
  * Runs a command without showing what it prints.
  * @param {string} file
  * @param {string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, timeout?: number, signal?: AbortSignal }} [options]
- *   `timeout` in ms
+ * @param {{ env?: NodeJS.ProcessEnv, cwd?: string, timeout?: number, forwards?: boolean }} [options]
+ *   `timeout` in ms; `forwards` passes signals on to it
  * @returns {Promise<{ ok: boolean, output: string }>} stdout and stderr together
  */
-export function runQuietly(file, args, options = {}) {
+export function runQuietly(file, args, { forwards = false, ...options } = {}) {
   return new Promise((resolve) => {
     const child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
+    if (forwards) forwardSignals(child);
     let output = '';
     child.stdout.on('data', (data) => {
       output += data;

@@ -44,7 +44,7 @@ interface BacklogViewDeps {
   models: ModelCatalogue;
   workers: WorkersView;
   maxRows: number;
-  /** How long all ready workers of a model may need for what waits; null: any time. */
+  /** How long all ready workers of a model may need for what waits; null: no limit. */
   maxDrainS: number | null;
   now?: () => number;
 }

@@ -80,7 +80,7 @@ export const apiEnv = {
     .default(3_600)
     .describe(
       'Seconds of work of all ready workers that may wait for one model before new jobs get 429, ' +
-        'but for tenants that have less than a hundredth of it; 0: any.',
+        'but for tenants that have less than a hundredth of it; 0: no limit.',
     ),
   HEADRACE_SCALING_TOKENS_PER_S: integer(1, 1_000_000_000)
     .default(8_000)

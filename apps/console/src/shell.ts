@@ -40,7 +40,8 @@ export function Shell({ page, place, children }: ShellProps) {
           <svg viewBox="0 0 24 24" width="24" height="24" aria-hidden="true">
             <rect width="24" height="24" rx="6" fill="currentColor" />
             <path
-              d="M4 9c2.7 0 2.7 2 5.3 2s2.7-2 5.4-2 2.6 2 5.3 2M4 14c2.7 0 2.7 2 5.3 2s2.7-2 5.4-2 2.6 2 5.3 2"
+              d="M4 9c2.7 0 2.7 2 5.3 2s2.7-2 5.4-2 2.6 2 5.3 2
+                M4 14c2.7 0 2.7 2 5.3 2s2.7-2 5.4-2 2.6 2 5.3 2"
               fill="none" stroke="var(--panel)" stroke-width="2" stroke-linecap="round"
             />
           </svg>
@@ -70,7 +71,9 @@ export function Shell({ page, place, children }: ShellProps) {
         <div class="away-box" role="status" aria-live="polite">
           ${
             away &&
-            html`<div class="away"><strong>The API does not answer.</strong> Trying again until it does.</div>`
+            html`<div class="away">
+              <strong>The API does not answer.</strong> Trying again until it does.
+            </div>`
           }
         </div>
         ${signedOut !== null && h(SignIn, { why: signedOut })}

@@ -36,7 +36,7 @@ export const workerEnv = z.object({
   HEADRACE_NULL_CELLS_PER_S: integer(0, 1_000_000_000)
     .default(0)
     .describe(
-      'Padded cells a second that a null engine pretends to do, as a device would; 0: any.',
+      'Padded cells a second that a null engine pretends to do, as a device would; 0: no limit.',
     ),
   HEADRACE_ENGINES: integer(0, 64)
     .default(0)

@@ -40,12 +40,18 @@ interface HistogramProps {
 export function Histogram({ label, counts }: HistogramProps) {
   const most = Math.max(1, ...counts);
   const total = counts.reduce((sum, n) => sum + n, 0);
-  const text = `${label}: ${counts.map((n, i) => `${i / counts.length} to ${(i + 1) / counts.length}: ${n}`).join(', ')}`;
+  const edge = (i: number) => i / counts.length;
+  const ranges = counts.map((n, i) => `${edge(i)} to ${edge(i + 1)}: ${n}`);
+  const text = `${label}: ${ranges.join(', ')}`;
   return html`<figure class="histogram">
     <div class="histogram-bars" role="img" aria-label=${text}>
       ${counts.map(
         (n, i) =>
-          html`<span key=${i} style=${{ height: `${(100 * n) / most}%` }} title=${`${amount(n)} rows`}></span>`,
+          html`<span
+            key=${i}
+            style=${{ height: `${(100 * n) / most}%` }}
+            title=${`${amount(n)} rows`}
+          ></span>`,
       )}
     </div>
     <figcaption><span>0</span><span>${total === 0 ? 'no rows yet' : label}</span><span>1</span></figcaption>

@@ -35,8 +35,14 @@ const MOST_CHARACTERS = 100_000;
 export function Json({ value }: { value: unknown }) {
   const text = useMemo(() => JSON.stringify(value, null, 2), [value]);
   const cut = text.length > MOST_CHARACTERS;
+  const shown = cut ? text.slice(0, MOST_CHARACTERS).toWellFormed() : text;
   return html`<div class="code">
-    <pre tabindex="0" aria-label="JSON"><code>${cut ? text.slice(0, MOST_CHARACTERS).toWellFormed() : text}</code></pre>
-    ${cut && html`<p class="muted pad">The first ${count(MOST_CHARACTERS)} of ${count(text.length)} characters; save it to have all of it.</p>`}
+    <pre tabindex="0" aria-label="JSON"><code>${shown}</code></pre>
+    ${
+      cut &&
+      html`<p class="muted pad">
+        The first ${count(MOST_CHARACTERS)} of ${count(text.length)} characters; save it to have all of it.
+      </p>`
+    }
   </div>`;
 }

@@ -46,7 +46,12 @@ export function Page({ title, actions, lead, children }: PageProps) {
 /** Names and values. */
 export function Facts({ facts }: { facts: [string, Children][] }) {
   return html`<dl class="facts">
-    ${facts.map(([name, value], i) => html`<div key=${i}><dt><bdi dir="auto">${name}</bdi></dt><dd>${value}</dd></div>`)}
+    ${facts.map(
+      ([name, value], i) => html`<div key=${i}>
+        <dt><bdi dir="auto">${name}</bdi></dt>
+        <dd>${value}</dd>
+      </div>`,
+    )}
   </dl>`;
 }
 

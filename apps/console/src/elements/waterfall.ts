@@ -21,13 +21,14 @@ export function Waterfall({ timings }: { timings: Timings }) {
   return html`<ol class="waterfall" aria-label="Where the time went">
     ${steps.map(({ name, hint, ms }) => {
       const left = (100 * at) / total;
+      const width = Math.max(0.5, Math.min((100 * ms) / total, 100 - left));
       at += ms;
       return html`<li key=${name} title=${hint}>
         <span class="bar-name">${name}</span>
         <span class="bar-track" aria-hidden="true">
           <span
             class=${`bar-fill step-${name.replace(' ', '-')}`}
-            style=${{ marginLeft: `${Math.min(left, 99.5)}%`, width: `${Math.max(0.5, Math.min((100 * ms) / total, 100 - left))}%` }}
+            style=${{ marginLeft: `${Math.min(left, 99.5)}%`, width: `${width}%` }}
           ></span>
         </span>
         <span class="bar-value">${duration(ms)}</span>

@@ -85,7 +85,10 @@ function JobList({ route }: { route: Route }) {
                 }),
       }),
       html`<div class="row end">
-        ${after !== undefined && html`<a class="button" href=${hrefOf(['jobs'], { status, model })}>Newest</a>`}
+        ${
+          after !== undefined &&
+          html`<a class="button" href=${hrefOf(['jobs'], { status, model })}>Newest</a>`
+        }
         ${
           data?.has_more === true &&
           last != null &&

@@ -28,15 +28,18 @@ function Labels({ labels, raw }: { labels: Labels; raw: boolean }) {
       : { label, share: score },
   );
   return html`${h(Bars, { label: 'Labels', bars })}
-    ${labels.length > shown.length && html`<p class="muted">and ${count(labels.length - shown.length)} more</p>`}`;
+    ${
+      labels.length > shown.length &&
+      html`<p class="muted">and ${count(labels.length - shown.length)} more</p>`
+    }`;
 }
 
 function Vector({ embedding }: { embedding: number[] | string }) {
   const numbers = typeof embedding === 'string' ? vectorOf(embedding) : embedding;
-  const norm = Math.hypot(...numbers);
+  const norm = Math.round(Math.hypot(...numbers) * 1e4) / 1e4;
   const most = Math.max(...numbers.map(Math.abs), Number.EPSILON);
   return html`<div class="stack tight">
-    <p><strong>${count(numbers.length)}</strong> dimensions, norm <strong>${amount(Math.round(norm * 1e4) / 1e4)}</strong></p>
+    <p><strong>${count(numbers.length)}</strong> dimensions, norm <strong>${amount(norm)}</strong></p>
     ${h(Bars, {
       label: 'The first numbers of the vector',
       bars: numbers.slice(0, SHOWN_NUMBERS).map((value, i) => ({

@@ -27,14 +27,19 @@ export function CutText({ model, text: sent, tokens }: CutTextProps) {
     setEnd(await findCut({ model, text, tokens, signal })),
   );
   if (end !== null) {
+    const unseen = text.slice(end, end + SHOWN_AFTER).toWellFormed();
     return html`<div class="text-box"><bdi class="text" dir="auto">${text.slice(0, end)}<mark
-      class="cut" title="Not seen by the model">${text.slice(end, end + SHOWN_AFTER).toWellFormed()}</mark></bdi></div>
+      class="cut" title="Not seen by the model">${unseen}</mark></bdi></div>
       <p class="muted small-text" role="status">
         The model saw ${count(lengthOf(text.slice(0, end)))} of ${count(lengthOf(text))} characters.
       </p>`;
   }
   return html`<div class="row">
-      ${h(Button, { onClick: () => action.run(null), busy: action.running, children: 'Show where it was cut' })}
+      ${h(Button, {
+        onClick: () => action.run(null),
+        busy: action.running,
+        children: 'Show where it was cut',
+      })}
       <span class="muted small-text">Runs a few dozen beginnings of the text.</span>
     </div>
     ${h(ErrorNotice, { error: action.error })}`;

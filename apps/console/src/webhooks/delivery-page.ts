@@ -75,7 +75,9 @@ function Attempts({ attempts }: Pick<WebhookDeliveryDetail, 'attempts'>) {
         ${
           response_head !== null &&
           response_head !== '' &&
-          html`<div class="code"><pre tabindex="0" aria-label="How the answer began"><code dir="auto">${response_head}</code></pre></div>`
+          html`<div class="code">
+            <pre tabindex="0" aria-label="How the answer began"><code dir="auto">${response_head}</code></pre>
+          </div>`
         }
       </li>`,
     )}

@@ -37,7 +37,9 @@ export function Secrets() {
             ({ id, created_at, expires_at }) => html`<li key=${id} class="row">
               <code>${id}</code>
               <span class="muted">
-                made ${h(Time, { at: created_at })}${expires_at !== null && html`, good until ${h(Time, { at: expires_at })}`}
+                made ${h(Time, { at: created_at })}${
+                  expires_at !== null && html`, good until ${h(Time, { at: expires_at })}`
+                }
               </span>
             </li>`,
           )}

@@ -111,9 +111,11 @@ function checkGroup(group: FileMetaData['row_groups'][number], index: number, co
     .reduce((sum, { meta_data }) => sum + Number(meta_data?.total_uncompressed_size ?? 0), 0);
   const rows = Number(group.num_rows);
   if (bytes <= MAX_GROUP_BYTES && rows <= MAX_GROUP_ROWS) return;
-  const limits = `${MAX_GROUP_BYTES} bytes and ${MAX_GROUP_ROWS} rows`;
-  const message = `Row group ${index + 1} has ${bytes} bytes and ${rows} rows, the limits are ${limits}; write smaller row groups.`;
-  throw new FormatError('row_group_too_large', message);
+  throw new FormatError(
+    'row_group_too_large',
+    `Row group ${index + 1} has ${bytes} bytes and ${rows} rows, the limits are ` +
+      `${MAX_GROUP_BYTES} bytes and ${MAX_GROUP_ROWS} rows; write smaller row groups.`,
+  );
 }
 
 async function reading<T>(what: string, read: () => Promise<T>, row: number | null = null) {

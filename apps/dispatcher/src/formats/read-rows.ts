@@ -33,8 +33,10 @@ export async function inputCompression(
   const declared = scoring?.documents.compression ?? 'auto';
   const compression = await compressionOf(input, declared);
   if (compression === 'none' || scoring?.documents.format !== 'parquet') return compression;
-  const message = `documents.compression: Parquet cannot be read through ${compression}; it is packed inside.`;
-  throw new FormatError('invalid_compression', message);
+  throw new FormatError(
+    'invalid_compression',
+    `documents.compression: Parquet cannot be read through ${compression}; it is packed inside.`,
+  );
 }
 
 export function hasLines(definition: BatchDefinition): boolean {

@@ -23,7 +23,7 @@ import type { TokenizerPool } from './tokenizer/tokenizer-pool.ts';
 
 export interface RuntimeSettings {
   engine: 'onnx' | 'null';
-  /** Of each null engine; 0: any. */
+  /** Of each null engine; 0: no limit. */
   nullCellsPerS: number;
   provider: ProviderName;
   deviceId: number;

@@ -72,7 +72,8 @@ function jsonTable(lines: string[]): TableOf {
     warning:
       broken === 0
         ? null
-        : `Of the first ${lines.length} lines, ${broken} are no JSON objects. Such rows fail; others are scored.`,
+        : `Of the first ${lines.length} lines, ${broken} are no JSON objects. ` +
+          'Such rows fail; others are scored.',
     rows: objects.map((object) => columns.map((name) => shortened(cellText(object[name])))),
     endpoint: endpoint === '/v1/jobs' || endpoint === '/v1/embeddings' ? endpoint : null,
   };

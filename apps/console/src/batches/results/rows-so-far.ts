@@ -43,7 +43,10 @@ export function RowsSoFar({ batch }: { batch: Batch }) {
                 })),
               })
         }
-        ${labels.length > SHOWN_LABELS && html`<p class="muted">and ${count(labels.length - SHOWN_LABELS)} more</p>`}
+        ${
+          labels.length > SHOWN_LABELS &&
+          html`<p class="muted">and ${count(labels.length - SHOWN_LABELS)} more</p>`
+        }
       </div>`,
     })}
     ${h(Panel, {

@@ -71,10 +71,11 @@ function FileForm({ file, onOther }: { file: File; onOther: () => void }) {
     models.data?.find(({ id }) => id === choices.model) ??
     models.data?.find((each) => each.default) ??
     models.data?.[0];
+  const packed = preview.compression === 'none' ? '' : `, ${preview.compression}`;
   return html`<div class="stack">
     ${h(Panel, {
       title: shownName(file.name),
-      aside: html`<span>${bytes(file.size)}${preview.compression === 'none' ? '' : `, ${preview.compression}`} · </span>
+      aside: html`<span>${bytes(file.size)}${packed} · </span>
         <button type="button" class="link" onClick=${onOther}>Another file</button>`,
       children: html`<div class="stack">
         ${preview.warning && h(Notice, { tone: 'warn', title: preview.warning })}
